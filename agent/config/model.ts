@@ -1,0 +1,364 @@
+/**
+ * What a data thread executes: xDS resources after translation, as plain JSON.
+ *
+ * The main thread translates (and refuses, with a NACK, what no data thread implements); a data thread only builds its
+ * tables from this. Names are Envoy's in camelCase. All times are milliseconds; 0 means "off" unless said otherwise.
+ */
+
+/** One workload of this agent as the data plane knows it: an xDS node with its own listeners, clusters and routes. */
+export interface ProxyDescription {
+  /** Unique on this agent: the workload's name. Every listener, cluster and route below belongs to one proxy. */
+  proxy: string;
+  /** `spiffe://…` of the workload; empty where it has none (the refusing listener). */
+  principal: string;
+  /** Labels that metrics carry for this end (`source_*` outbound, `destination_*` inbound). */
+  workload: WorkloadLabels;
+}
+
+export interface WorkloadLabels {
+  workload: string;
+  namespace: string;
+  app: string;
+  version: string;
+  canonicalService: string;
+  canonicalRevision: string;
+  cluster: string;
+}
+
+// ---------------------------------------------------------------------------------------------------- listeners
+
+export interface ListenerConfig {
+  name: string;
+  /** Several proxies may name the same address and port: their filter chains share one socket per thread. */
+  address: string;
+  port: number;
+  direction: "inbound" | "outbound";
+  filterChains: FilterChainConfig[];
+  accessLog: AccessLogConfig[];
+}
+
+/** The first chain whose conditions hold is taken, most specific server name first, as Envoy's matching has it. */
+export interface FilterChainConfig {
+  name: string;
+  /** Exact SNI values, or `*.suffix`; empty: any. */
+  serverNames: string[];
+  /** Empty: any. A chain for `tls` needs a ClientHello, one for `raw_buffer` its absence. */
+  transportProtocol: "" | "tls" | "raw_buffer";
+  /** ALPN values offered by the client; empty: any. */
+  applicationProtocols: string[];
+  tls: DownstreamTlsConfig | null;
+  http: HttpConnectionManagerConfig;
+}
+
+export interface DownstreamTlsConfig {
+  /** Name of the {@link SecretConfig} with certificate and key. */
+  certificate: string;
+  /** Name of the secret with the trust bundle for client certificates; empty: none is asked for. */
+  trustBundle: string;
+  requireClientCertificate: boolean;
+  /** What the server agrees to speak, in order of preference. */
+  alpn: string[];
+  minimumVersion: "1.2" | "1.3";
+}
+
+export interface HttpConnectionManagerConfig {
+  statPrefix: string;
+  /** Name of the route configuration: one of this proxy's {@link RouteConfig}s. Inline ones get a name of their own. */
+  routeConfigName: string;
+  /** `server:` of local replies and of upstream responses (Envoy overwrites it). */
+  serverName: string;
+  /** Envoy's stream_idle_timeout, 5 min by default. */
+  streamIdleTimeout: number;
+  /** Whole head must have arrived by then. */
+  requestHeadersTimeout: number;
+  /** A connection without a request is closed after this; Envoy's default is 1 h. */
+  idleTimeout: number;
+  maxRequestHeadersBytes: number;
+  /** True at the edge of the mesh: trust no `x-forwarded-*`, `x-envoy-*` from the caller. */
+  useRemoteAddress: boolean;
+  generateRequestId: boolean;
+  forwardClientCertDetails: "SANITIZE" | "FORWARD_ONLY" | "APPEND_FORWARD" | "SANITIZE_SET" | "ALWAYS_FORWARD_ONLY";
+  /** HTTP filters that are switched on, in order, the router last. */
+  httpFilters: ("fault" | "router")[];
+}
+
+export interface AccessLogConfig {
+  /** A path, `/dev/stdout` included. */
+  path: string;
+  /** Envoy's format string, or `null` for JSON by {@link json}. */
+  format: string | null;
+  json: Record<string, string> | null;
+}
+
+// ------------------------------------------------------------------------------------------------------- routes
+
+export interface RouteConfig {
+  name: string;
+  virtualHosts: VirtualHostConfig[];
+}
+
+export interface VirtualHostConfig {
+  name: string;
+  /** Lower-case; exact (`host` or `host:port`), `*.suffix`, `prefix.*` or `*`. */
+  domains: string[];
+  routes: RouteEntryConfig[];
+}
+
+/** How a string is compared. `ignoreCase` applies to exact, prefix, suffix and contains. */
+export interface StringMatcher {
+  kind: "exact" | "prefix" | "suffix" | "contains" | "regex" | "present";
+  /** Of `regex` an RE2 pattern for the whole value. */
+  value: string;
+  ignoreCase: boolean;
+}
+
+export interface NamedMatcher {
+  /** Header name in lower case, or query parameter. */
+  name: string;
+  matcher: StringMatcher;
+  invert: boolean;
+}
+
+export interface RouteMatchConfig {
+  /** On the path without its query. `pathSeparatedPrefix` is Envoy's path_separated_prefix. */
+  path: { kind: "prefix" | "exact" | "regex" | "pathSeparatedPrefix"; value: string; ignoreCase: boolean };
+  /** `:method`, `:authority` and `:scheme` are names here too. */
+  headers: NamedMatcher[];
+  queryParameters: NamedMatcher[];
+  /** Envoy's runtime_fraction: matches for numerator out of denominator requests; `null`: always. */
+  fraction: Fraction | null;
+}
+
+export interface Fraction {
+  numerator: number;
+  denominator: 100 | 10_000 | 1_000_000;
+}
+
+export interface RouteEntryConfig {
+  name: string;
+  match: RouteMatchConfig;
+  action: RouteActionConfig | RedirectConfig | DirectResponseConfig;
+  requestHeaders: HeaderMutation;
+  responseHeaders: HeaderMutation;
+  /** typed_per_filter_config of the fault filter. */
+  fault: FaultConfig | null;
+}
+
+export interface RouteActionConfig {
+  kind: "route";
+  /** One entry for a plain `cluster`. Chosen in proportion to weight. */
+  clusters: WeightedClusterConfig[];
+  /** Whole timeout: from the end of the request to the end of the response; 0: none. Envoy's default of 15 s is filled in by translation. */
+  timeout: number;
+  /** Overrides the connection manager's stream idle timeout; `null`: not set. */
+  idleTimeout: number | null;
+  retry: RetryConfig | null;
+  /** Replaces the matched prefix (or exact path). Empty: none. */
+  prefixRewrite: string;
+  regexRewrite: { pattern: string; substitution: string } | null;
+  /** Empty: none. */
+  hostRewrite: string;
+}
+
+export interface WeightedClusterConfig {
+  name: string;
+  weight: number;
+  requestHeaders: HeaderMutation;
+  responseHeaders: HeaderMutation;
+}
+
+export interface RedirectConfig {
+  kind: "redirect";
+  status: number;
+  host: string;
+  /** 0: unchanged. */
+  port: number;
+  scheme: string;
+  path: string;
+  prefixRewrite: string;
+  stripQuery: boolean;
+}
+
+export interface DirectResponseConfig {
+  kind: "direct";
+  status: number;
+  body: string;
+}
+
+export interface HeaderMutation {
+  /** In order. `overwrite` is Envoy's OVERWRITE_IF_EXISTS_OR_ADD, `append` APPEND_IF_EXISTS_OR_ADD, `addIfAbsent` ADD_IF_ABSENT. */
+  set: { name: string; value: string; mode: "append" | "overwrite" | "addIfAbsent" }[];
+  remove: string[];
+}
+
+export interface RetryConfig {
+  /** Envoy's names: `5xx`, `gateway-error`, `reset`, `connect-failure`, `refused-stream`, `retriable-4xx`, `retriable-status-codes`, `retriable-headers`, `envoy-ratelimited`, gRPC's `cancelled`, `unavailable` … */
+  retryOn: string[];
+  numRetries: number;
+  /** 0: as long as the whole timeout. */
+  perTryTimeout: number;
+  retriableStatusCodes: number[];
+  backOffBase: number;
+  backOffMax: number;
+  /** The previous_hosts predicate: a retry prefers a host that has not been tried. */
+  avoidPreviousHosts: boolean;
+  hostSelectionMaxAttempts: number;
+}
+
+export interface FaultConfig {
+  delay: { duration: number; percentage: Fraction } | null;
+  abort: { httpStatus: number; grpcStatus: number | null; percentage: Fraction } | null;
+}
+
+// ----------------------------------------------------------------------------------------------------- clusters
+
+export interface ClusterConfig {
+  name: string;
+  /** `static` and `eds` take {@link EndpointsConfig}; `blackhole` has no endpoint, `passthrough` dials what the caller named. */
+  type: "static" | "eds" | "passthrough";
+  lbPolicy: "ROUND_ROBIN" | "LEAST_REQUEST" | "RANDOM";
+  connectTimeout: number;
+  /** First entry whose labels are all in the endpoint's `transportSocketMatch` is taken; none: {@link tls}. */
+  transportSocketMatches: { match: Record<string, string>; tls: UpstreamTlsConfig | null }[];
+  tls: UpstreamTlsConfig | null;
+  circuitBreakers: {
+    maxConnections: number;
+    maxPendingRequests: number;
+    maxRequests: number;
+    maxRetries: number;
+  };
+  /** 0: no limit. */
+  maxRequestsPerConnection: number;
+  /** How long an idle pooled connection is kept. */
+  idleTimeout: number;
+  tcpKeepalive: { probes: number; time: number; interval: number } | null;
+  outlierDetection: OutlierDetectionConfig | null;
+  /** Labels of the destination service for metrics: from Istio's `filter_metadata.istio.services`. */
+  service: { host: string; name: string; namespace: string };
+  /** First of {@link SharedLayout.clusterSlotLength} counters in shared memory, given by the main thread. */
+  slot: number;
+}
+
+export interface UpstreamTlsConfig {
+  /** Name of the secret with the client certificate; empty: none is sent. */
+  certificate: string;
+  /** Name of the secret with the trust bundle; empty: the peer is not verified. */
+  trustBundle: string;
+  sni: string;
+  /** URI SANs of which the peer must carry one; empty: any that the trust bundle vouches for. */
+  subjectAltNames: string[];
+  alpn: string[];
+}
+
+export interface OutlierDetectionConfig {
+  /** 0: off. */
+  consecutive5xx: number;
+  consecutiveGatewayFailure: number;
+  splitExternalLocalOriginErrors: boolean;
+  consecutiveLocalOriginFailure: number;
+  interval: number;
+  baseEjectionTime: number;
+  maxEjectionTime: number;
+  maxEjectionPercent: number;
+}
+
+/** The endpoints of one cluster, by priority. */
+export interface EndpointsConfig {
+  cluster: string;
+  localities: {
+    priority: number;
+    locality: string;
+    weight: number;
+    endpoints: EndpointConfig[];
+  }[];
+  /** Envoy's healthy_panic_threshold in percent; 50 by default, 0 switches panic off. */
+  panicThreshold: number;
+}
+
+export interface EndpointConfig {
+  /** IP address, or a Unix socket's path with port 0. */
+  address: string;
+  port: number;
+  weight: number;
+  healthy: boolean;
+  transportSocketMatch: Record<string, string>;
+  /** For metrics; fields may be empty. */
+  workload: WorkloadLabels;
+  /** First of {@link SharedLayout.hostSlotLength} counters in shared memory, given by the main thread. */
+  slot: number;
+}
+
+// ------------------------------------------------------------------------------------------------------ secrets
+
+export interface SecretConfig {
+  /** `default` (certificate and key) and `ROOTCA` (trust bundle), as Istio names them. */
+  name: string;
+  /** PEM, leaf first; empty for a trust bundle. */
+  certificateChain: string;
+  privateKey: string;
+  /** PEM; empty for a certificate. */
+  trustBundle: string;
+}
+
+// ---------------------------------------------------------------------------------- main thread → data thread
+
+/**
+ * Messages on the control channel (a socketpair: 4 bytes of little-endian length, then JSON). A data thread applies
+ * each one whole between two turns of its loop, so a request sees one configuration, and answers `applied`.
+ */
+export type ControlMessage =
+  | { kind: "proxy"; id: number; description: ProxyDescription }
+  | { kind: "removeProxy"; id: number; proxy: string }
+  | { kind: "secret"; id: number; proxy: string; secret: SecretConfig }
+  | {
+    kind: "resources";
+    id: number;
+    proxy: string;
+    clusters: ClusterConfig[];
+    removedClusters: string[];
+    endpoints: EndpointsConfig[];
+    routes: RouteConfig[];
+    removedRoutes: string[];
+    listeners: ListenerConfig[];
+    removedListeners: string[];
+  }
+  /** Stop accepting, answer with `connection: close`, end when the last request is done or `timeout` is over. */
+  | { kind: "drain"; id: number; timeout: number };
+
+/** `workerData` of a data thread: the first and only message it takes from `postMessage`. */
+export interface DataThreadStart {
+  kind: "start";
+  index: number;
+  /** This thread's end of the control socketpair. */
+  controlDescriptor: number;
+  /** Counters that all threads share: see `agent/config/shared_memory.ts`. */
+  shared: SharedArrayBuffer;
+  /** This thread's own metric values: see `agent/config/shared_memory.ts`. */
+  metrics: SharedArrayBuffer;
+}
+
+// ---------------------------------------------------------------------------------- data thread → main thread
+
+/** Sent by `postMessage` from a data thread. */
+export type DataThreadMessage =
+  | { kind: "started" }
+  | { kind: "applied"; id: number; errors: string[] }
+  /** A new time series: its values stand in this thread's metric memory from `slot` on. */
+  | { kind: "series"; slot: number; metric: MetricName; labels: Record<string, string> }
+  | {
+    kind: "log";
+    level: "debug" | "info" | "warn" | "error";
+    message: string;
+    fields: Record<string, string | number>;
+  }
+  | { kind: "drained" };
+
+export type MetricName =
+  | "istio_requests_total"
+  | "istio_request_duration_milliseconds"
+  | "istio_request_bytes"
+  | "istio_response_bytes"
+  | "istio_tcp_connections_opened_total"
+  | "istio_tcp_connections_closed_total"
+  | "istio_tcp_sent_bytes_total"
+  | "istio_tcp_received_bytes_total";

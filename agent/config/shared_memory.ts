@@ -1,0 +1,77 @@
+/**
+ * Layout of the memory that the main thread and the data threads share.
+ *
+ * Cluster and host counters are one `Int32Array` for the whole agent, updated with `Atomics`, so that circuit breakers
+ * and outlier detection mean the same whatever the number of data threads. Metric values are one `Float64Array` per
+ * thread: one writer, read by the main thread when somebody scrapes (exact up to 2^53).
+ */
+
+/** Int32 slots of the shared counters (untouched pages cost no memory). */
+export const sharedSlots = 4 * 1024 * 1024;
+/** Float64 slots of one thread's metric memory. */
+export const metricSlots = 1024 * 1024;
+
+/** Counters of one cluster, at `slot + …`. */
+export const ClusterSlot = {
+  activeConnections: 0,
+  pendingRequests: 1,
+  activeRequests: 2,
+  activeRetries: 3,
+  /** Hosts now ejected by outlier detection. */
+  ejectedHosts: 4,
+  /** Totals, for `/clusters` and `/stats`; they wrap at 2^31. */
+  connections: 5,
+  connectFailures: 6,
+  requests: 7,
+  retries: 8,
+  overflows: 9,
+  length: 10,
+} as const;
+
+/** Counters of one endpoint, at `slot + …`. */
+export const HostSlot = {
+  /** Requests in flight: least request reads it. */
+  activeRequests: 0,
+  consecutive5xx: 1,
+  consecutiveGatewayFailure: 2,
+  consecutiveLocalOriginFailure: 3,
+  /** 1 while ejected by outlier detection. The main thread's sweep lifts it. */
+  ejected: 4,
+  /** Times ejected so far: the next ejection lasts this much longer. */
+  ejections: 5,
+  /** When the ejection ends: seconds since the agent started. */
+  ejectedUntil: 6,
+  requests: 7,
+  errors: 8,
+  activeConnections: 9,
+  length: 10,
+} as const;
+
+/** Upper bounds in milliseconds of `istio_request_duration_milliseconds`: Envoy's histogram buckets. */
+export const durationBuckets = [
+  0.5,
+  1,
+  5,
+  10,
+  25,
+  50,
+  100,
+  250,
+  500,
+  1000,
+  2500,
+  5000,
+  10000,
+  30000,
+  60000,
+  300000,
+  600000,
+  1800000,
+  3600000,
+] as const;
+
+/**
+ * A histogram's values from its slot on: one count per bucket (not cumulative), one for what is above the last,
+ * then the sum. A counter is one value.
+ */
+export const histogramLength = durationBuckets.length + 2;

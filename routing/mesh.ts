@@ -1,0 +1,83 @@
+/**
+ * What the control plane knows of the mesh at one moment, as plain data: the input of compilation.
+ *
+ * The registry builds it from resources and registrations; `routing/compile/` reads it and never changes it.
+ */
+import type { DestinationRule, VirtualService } from "./istio/types.ts";
+
+/** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
+export type Protocol = "HTTP" | "HTTP2" | "GRPC" | "HTTPS" | "TLS" | "TCP" | "MONGO" | "UNSPECIFIED";
+
+export interface MeshSettings {
+  /** SPIFFE trust domain, `cluster.local` by default. */
+  trustDomain: string;
+  /** Suffix of service names, `cluster.local` by default. */
+  domain: string;
+  /** Namespace whose rules serve the whole mesh, `istio-system` by default. */
+  rootNamespace: string;
+  outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
+  /** Milliseconds; Istio's default is 10 s. */
+  connectTimeout: number;
+  /** Path of the access log of every proxy; empty: off. */
+  accessLogFile: string;
+  accessLogEncoding: "TEXT" | "JSON";
+  /** Envoy's format string; empty: Istio's default. */
+  accessLogFormat: string;
+}
+
+export interface ServicePort {
+  name: string;
+  number: number;
+  protocol: Protocol;
+}
+
+/** One host of the registry with its endpoints. */
+export interface Service {
+  /** Fully qualified: `reviews.default.svc.cluster.local`, or a ServiceEntry's host as it stands. */
+  hostname: string;
+  /** Short name: `reviews`; of a ServiceEntry, the host. */
+  name: string;
+  namespace: string;
+  ports: ServicePort[];
+  location: "MESH_INTERNAL" | "MESH_EXTERNAL";
+  resolution: "NONE" | "STATIC" | "DNS" | "DNS_ROUND_ROBIN" | "DYNAMIC_DNS";
+  /** Virtual addresses of a ServiceEntry; usually none. */
+  addresses: string[];
+  /** Namespaces that see it; `["*"]` by default. */
+  exportTo: string[];
+  /** Names the server's certificate must carry, beyond those that follow from service accounts. */
+  subjectAltNames: string[];
+  endpoints: Endpoint[];
+}
+
+/** One workload behind one service. */
+export interface Endpoint {
+  /** IP address that peers dial. */
+  address: string;
+  /** Port to dial for each service port number. For a mesh workload all are its agent's inbound port. */
+  ports: Record<number, number>;
+  /**
+   * `istio`: a mesh agent that takes mutual TLS and finds the workload by SNI (Istio's label
+   * `security.istio.io/tlsMode`); `disabled`: plain.
+   */
+  tlsMode: "istio" | "disabled";
+  labels: Record<string, string>;
+  namespace: string;
+  /** Service account name; with the namespace it gives the SPIFFE identity. Empty: unknown. */
+  serviceAccount: string;
+  /** Name of the workload, for metrics labels. */
+  workload: string;
+  /** `region/zone/subzone`, or empty. */
+  locality: string;
+  weight: number;
+  healthy: boolean;
+}
+
+export interface Mesh {
+  settings: MeshSettings;
+  /** By hostname. Where two namespaces publish one host, the registry has decided. */
+  services: Map<string, Service>;
+  /** In order of precedence: oldest first, then by namespace and name. */
+  virtualServices: VirtualService[];
+  destinationRules: DestinationRule[];
+}
