@@ -335,6 +335,8 @@ export interface DataThreadStart {
   shared: SharedArrayBuffer;
   /** This thread's own metric values: see `agent/config/shared_memory.ts`. */
   metrics: SharedArrayBuffer;
+  /** Unix milliseconds from which `HostSlot.ejectedUntil` counts: the same for all threads. */
+  startedAt: number;
 }
 
 // ---------------------------------------------------------------------------------- data thread → main thread
