@@ -1,0 +1,179 @@
+/** `SSL_CTX`: certificate, key and trust of one side, made whole from PEM and replaced whole on rotation. */
+import { crypto, opensslError, ssl } from "./openssl.ts";
+
+const SSL_CTRL_MODE = 33;
+const SSL_CTRL_SET_READ_AHEAD = 41;
+const SSL_CTRL_EXTRA_CHAIN_CERT = 14;
+const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
+/** A write may be taken in part, and be repeated from another address; buffers of idle connections are given back. */
+const SSL_MODES = 0x1n | 0x2n | 0x10n;
+const SSL_VERIFY_PEER = 1;
+const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
+const SSL_TLSEXT_ERR_OK = 0;
+const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
+const OPENSSL_NPN_NEGOTIATED = 1;
+const versions = { "1.2": 0x0303n, "1.3": 0x0304n } as const;
+
+export interface TlsContextOptions {
+  side: "server" | "client";
+  /** PEM, leaf first; empty: none. */
+  certificateChain: string;
+  privateKey: string;
+  /** PEM; empty: the peer is not verified. */
+  trustBundle: string;
+  /** Server side: refuse a client without a certificate. */
+  requirePeerCertificate: boolean;
+  /** Offered by a client; agreed to, in this order of preference, by a server. */
+  alpn: string[];
+  minimumVersion: "1.2" | "1.3";
+}
+
+/** Certificate, key or trust bundle could not be used. */
+export class TlsContextError extends Error {
+  override name = "TlsContextError";
+}
+
+const selectAlpn = {
+  parameters: ["pointer", "pointer", "pointer", "pointer", "u32", "pointer"],
+  result: "i32",
+} as const;
+
+export class TlsContext {
+  #context: Deno.PointerValue;
+  readonly side: "server" | "client";
+
+  /** @throws TlsContextError */
+  constructor(options: TlsContextOptions) {
+    this.side = options.side;
+    this.#context = ssl.SSL_CTX_new(options.side === "server" ? ssl.TLS_server_method() : ssl.TLS_client_method());
+    if (this.#context === null) throw new TlsContextError(`cannot make a TLS context: ${opensslError()}`);
+    try {
+      this.#configure(options);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** For `SSL_new`. */
+  get pointer(): Deno.PointerValue {
+    if (this.#context === null) throw new Error("TLS context used after it was closed");
+    return this.#context;
+  }
+
+  /** Gives up this reference; sessions made from it live on (OpenSSL counts references). */
+  close(): void {
+    if (this.#context === null) throw new Error("TLS context closed twice");
+    ssl.SSL_CTX_free(this.#context);
+    this.#context = null;
+  }
+
+  #configure(options: TlsContextOptions): void {
+    const context = this.#context;
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, versions[options.minimumVersion], null);
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, SSL_MODES, null);
+    // One read(2) takes a whole record, not its header first.
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1n, null);
+    ssl.SSL_CTX_set_num_tickets(context, 0);
+    if (options.certificateChain !== "") this.#useCertificate(options.certificateChain, options.privateKey);
+    if (options.trustBundle !== "") {
+      const store = ssl.SSL_CTX_get_cert_store(context);
+      const count = eachCertificate(options.trustBundle, (certificate) => {
+        crypto.X509_STORE_add_cert(store, certificate);
+        crypto.X509_free(certificate);
+      });
+      if (count === 0) throw new TlsContextError("the trust bundle holds no certificate");
+      const required = options.requirePeerCertificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+      ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | required, null);
+    } else if (options.requirePeerCertificate) {
+      throw new TlsContextError("a peer certificate is required but there is no trust bundle to verify it with");
+    }
+    if (options.alpn.length > 0) {
+      if (options.side === "client") ssl.SSL_CTX_set_alpn_protos(context, ...withLength(alpnWire(options.alpn)));
+      else ssl.SSL_CTX_set_alpn_select_cb(context, alpnSelection(options.alpn), null);
+    }
+  }
+
+  #useCertificate(chain: string, privateKey: string): void {
+    const context = this.#context;
+    let index = 0;
+    eachCertificate(chain, (certificate) => {
+      if (index++ === 0) {
+        const used = ssl.SSL_CTX_use_certificate(context, certificate);
+        crypto.X509_free(certificate);
+        if (used !== 1) throw new TlsContextError(`cannot use the certificate: ${opensslError()}`);
+      } else if (ssl.SSL_CTX_ctrl(context, SSL_CTRL_EXTRA_CHAIN_CERT, 0n, certificate) !== 1n) {
+        crypto.X509_free(certificate);
+        throw new TlsContextError(`cannot use the certificate chain: ${opensslError()}`);
+      }
+    });
+    if (index === 0) throw new TlsContextError("the certificate chain holds no certificate");
+    const [bytes, size] = withLength(new TextEncoder().encode(privateKey));
+    const bio = crypto.BIO_new_mem_buf(bytes, size);
+    const key = crypto.PEM_read_bio_PrivateKey(bio, null, null, null);
+    crypto.BIO_free(bio);
+    if (key === null) throw new TlsContextError(`cannot read the private key: ${opensslError()}`);
+    const used = ssl.SSL_CTX_use_PrivateKey(context, key);
+    crypto.EVP_PKEY_free(key);
+    if (used !== 1 || ssl.SSL_CTX_check_private_key(context) !== 1) {
+      throw new TlsContextError(`the private key does not belong to the certificate: ${opensslError()}`);
+    }
+  }
+}
+
+/**
+ * Callbacks by list of protocols. They live as long as their thread: a session may still be in its handshake when its
+ * context has been replaced.
+ */
+const alpnSelections = new Map<string, Deno.UnsafeCallback<typeof selectAlpn>>();
+
+/** A callback that agrees to the first of `protocols` that the client offers, and refuses a client that offers none. */
+function alpnSelection(protocols: string[]): Deno.PointerValue {
+  const key = protocols.join();
+  let callback = alpnSelections.get(key);
+  if (callback === undefined) {
+    const preferred = alpnWire(protocols);
+    callback = new Deno.UnsafeCallback(
+      selectAlpn,
+      (_session, selected, selectedLength, offered, offeredLength) =>
+        ssl.SSL_select_next_proto(selected, selectedLength, preferred, preferred.length, offered, offeredLength) ===
+            OPENSSL_NPN_NEGOTIATED
+          ? SSL_TLSEXT_ERR_OK
+          : SSL_TLSEXT_ERR_ALERT_FATAL,
+    );
+    alpnSelections.set(key, callback);
+  }
+  return callback.pointer;
+}
+
+/** Length-prefixed protocol names, as ALPN's wire has them (RFC 7301 §3.1). */
+function alpnWire(protocols: string[]): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  return new Uint8Array(protocols.flatMap((protocol) => {
+    const bytes = encoder.encode(protocol);
+    return [bytes.length, ...bytes];
+  }));
+}
+
+function withLength(bytes: Uint8Array<ArrayBuffer>): [Uint8Array<ArrayBuffer>, number] {
+  return [bytes, bytes.length];
+}
+
+/** Hands each certificate of a PEM text to `use`, which owns it then; returns how many there were. */
+function eachCertificate(pem: string, use: (certificate: Deno.PointerValue) => void): number {
+  const bytes = new TextEncoder().encode(pem);
+  const bio = crypto.BIO_new_mem_buf(bytes, bytes.length);
+  let count = 0;
+  try {
+    for (;;) {
+      const certificate = crypto.PEM_read_bio_X509(bio, null, null, null);
+      if (certificate === null) return count;
+      count++;
+      use(certificate);
+    }
+  } finally {
+    crypto.BIO_free(bio);
+    // The end of the text is an error to PEM_read.
+    crypto.ERR_clear_error();
+  }
+}

@@ -1,0 +1,129 @@
+/** `SSL*` of one connection over its socket: owned, freed exactly once, never reached after. */
+import { crypto, opensslError, ssl } from "./openssl.ts";
+import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "./socket.ts";
+import type { TlsContext } from "./tls_context.ts";
+
+const SSL_ERROR_WANT_READ = 2;
+const SSL_ERROR_WANT_WRITE = 3;
+const SSL_ERROR_ZERO_RETURN = 6;
+const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
+const X509_V_OK = 0;
+/** A record's payload is at most this long; a write that blocked must be repeated with at least its length. */
+const maximumRecord = 16384;
+
+export const HANDSHAKE_DONE = 0;
+export const HANDSHAKE_WANTS_READ = 1;
+export const HANDSHAKE_WANTS_WRITE = 2;
+export const HANDSHAKE_FAILED = 3;
+
+export class TlsSession {
+  #session: Deno.PointerValue;
+  /** Why the handshake failed. */
+  failure = "";
+
+  constructor(context: TlsContext, socket: Socket, serverName: string) {
+    this.#session = ssl.SSL_new(context.pointer);
+    if (this.#session === null) throw new Error(`cannot make a TLS session: ${opensslError()}`);
+    ssl.SSL_set_fd(this.#session, socket.descriptor);
+    if (context.side === "server") ssl.SSL_set_accept_state(this.#session);
+    else {
+      ssl.SSL_set_connect_state(this.#session);
+      if (serverName !== "") {
+        const TLSEXT_NAMETYPE_host_name = 0n;
+        const name = new TextEncoder().encode(serverName + "\0");
+        ssl.SSL_ctrl(this.#session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name);
+      }
+    }
+  }
+
+  /** One step of the handshake: one of the `HANDSHAKE_…` values. */
+  handshake(): number {
+    const result = ssl.SSL_do_handshake(this.#open());
+    if (result === 1) return HANDSHAKE_DONE;
+    const reason = ssl.SSL_get_error(this.#session, result);
+    if (reason === SSL_ERROR_WANT_READ) return HANDSHAKE_WANTS_READ;
+    if (reason === SSL_ERROR_WANT_WRITE) return HANDSHAKE_WANTS_WRITE;
+    const verified = ssl.SSL_get_verify_result(this.#session);
+    this.failure = verified === X509_V_OK ? opensslError() : verifyText(verified);
+    crypto.ERR_clear_error();
+    return HANDSHAKE_FAILED;
+  }
+
+  /** As {@link Socket.read}. */
+  read(buffer: Uint8Array<ArrayBuffer>, pointer: Deno.PointerValue, offset: number, size: number): number {
+    const count = offset === 0
+      ? ssl.SSL_read_at(this.#open(), pointer, size)
+      : ssl.SSL_read(this.#open(), buffer.subarray(offset), size);
+    return count > 0 ? count : this.#result(count);
+  }
+
+  /** As {@link Socket.write}; takes one record at the most. */
+  write(buffer: Uint8Array<ArrayBuffer>, pointer: Deno.PointerValue, offset: number, size: number): number {
+    const part = size > maximumRecord ? maximumRecord : size;
+    const count = offset === 0 && pointer !== null
+      ? ssl.SSL_write_at(this.#open(), pointer, part)
+      : ssl.SSL_write(this.#open(), buffer.subarray(offset), part);
+    return count > 0 ? count : this.#result(count);
+  }
+
+  /** Whether bytes have left the socket that {@link read} has not given out: epoll will not tell of them. */
+  hasPending(): boolean {
+    return ssl.SSL_has_pending(this.#open()) === 1;
+  }
+
+  /** The peer's certificate as DER, or `null` when it sent none. */
+  peerCertificate(): Uint8Array | null {
+    const certificate = ssl.SSL_get1_peer_certificate(this.#open());
+    if (certificate === null) return null;
+    try {
+      const length = crypto.i2d_X509(certificate, null);
+      if (length <= 0) return null;
+      const der = new Uint8Array(length);
+      const target = new BigUint64Array([Deno.UnsafePointer.value(Deno.UnsafePointer.of(der))]);
+      crypto.i2d_X509(certificate, new Uint8Array(target.buffer));
+      return der;
+    } finally {
+      crypto.X509_free(certificate);
+    }
+  }
+
+  /** `TLSv1.3` … */
+  version(): string {
+    return Deno.UnsafePointerView.getCString(ssl.SSL_get_version(this.#open())!);
+  }
+
+  /** The protocol agreed on by ALPN, or the empty string. */
+  applicationProtocol(): string {
+    const data = new BigUint64Array(1);
+    const length = new Uint32Array(1);
+    ssl.SSL_get0_alpn_selected(this.#open(), new Uint8Array(data.buffer), new Uint8Array(length.buffer));
+    if (length[0] === 0) return "";
+    const bytes = Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(data[0])!, length[0]);
+    return new TextDecoder().decode(bytes.slice(0));
+  }
+
+  /** Sends close_notify, then frees the session. The socket is its owner's. */
+  close(): void {
+    const session = this.#open();
+    this.#session = null;
+    if (ssl.SSL_shutdown(session) < 0) crypto.ERR_clear_error();
+    ssl.SSL_free(session);
+  }
+
+  #result(count: number): number {
+    const reason = ssl.SSL_get_error(this.#session, count);
+    if (reason === SSL_ERROR_WANT_READ || reason === SSL_ERROR_WANT_WRITE) return WOULD_BLOCK;
+    crypto.ERR_clear_error();
+    return reason === SSL_ERROR_ZERO_RETURN ? END_OF_STREAM : FAILED;
+  }
+
+  #open(): Deno.PointerValue {
+    if (this.#session === null) throw new Error("TLS session used after it was closed");
+    return this.#session;
+  }
+}
+
+function verifyText(code: number): string {
+  const text = crypto.X509_verify_cert_error_string(BigInt(code));
+  return text === null ? `certificate verification failed (${code})` : Deno.UnsafePointerView.getCString(text);
+}

@@ -1,0 +1,105 @@
+/**
+ * The loop of a data thread: waits for readiness, hands each event to the owner of its descriptor, flushes what the
+ * event made ready to send, fires deadlines.
+ */
+import { Epoll } from "../sys/epoll.ts";
+import { type Timer, TimerWheel } from "./timer_wheel.ts";
+
+/** The owner of a descriptor in the epoll set. */
+export interface Watcher {
+  /** @param events bits of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP. */
+  onEvents(events: number): void;
+}
+
+/** Something with work to do once the current event has been handled: output to flush, input to go on with. */
+export interface Deferred {
+  /** True while it stands in the loop's list. */
+  deferred: boolean;
+  runDeferred(): void;
+}
+
+export class EventLoop {
+  /** Milliseconds on a monotonic clock, read once per turn. */
+  now: number;
+  readonly timers: TimerWheel;
+  readonly #epoll = new Epoll();
+  readonly #watchers: (Watcher | null)[] = [];
+  #deferred: Deferred[] = [];
+  #running = true;
+
+  constructor(private readonly onFault: (error: unknown) => void) {
+    this.now = performance.now();
+    this.timers = new TimerWheel(this.now);
+  }
+
+  watch(descriptor: number, events: number, watcher: Watcher): void {
+    this.#watchers[descriptor] = watcher;
+    this.#epoll.add(descriptor, events);
+  }
+
+  change(descriptor: number, events: number): void {
+    this.#epoll.modify(descriptor, events);
+  }
+
+  /** Must precede the closing of a descriptor, so that its number can mean another connection. */
+  unwatch(descriptor: number): void {
+    this.#watchers[descriptor] = null;
+    this.#epoll.remove(descriptor);
+  }
+
+  /** Runs `work` after the current event, once however often it is asked for. */
+  defer(work: Deferred): void {
+    if (work.deferred) return;
+    work.deferred = true;
+    this.#deferred.push(work);
+  }
+
+  setTimer(timer: Timer, delay: number): void {
+    this.timers.set(timer, this.now + delay);
+  }
+
+  clearTimer(timer: Timer): void {
+    this.timers.clear(timer);
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  run(): void {
+    const epoll = this.#epoll;
+    while (this.#running) {
+      const count = epoll.wait(this.timers.timeout(performance.now()));
+      this.now = performance.now();
+      this.timers.advance(this.now);
+      this.#runDeferred();
+      for (let i = 0; i < count; i++) {
+        // A watcher that an earlier event of this turn removed gets nothing; a descriptor number that was closed and
+        // reused within the turn gets at worst a spurious event, which every watcher bears.
+        const watcher = this.#watchers[epoll.descriptorAt(i)];
+        if (watcher === null || watcher === undefined) continue;
+        try {
+          watcher.onEvents(epoll.eventsAt(i));
+        } catch (error) {
+          this.onFault(error);
+        }
+        this.#runDeferred();
+      }
+    }
+    epoll.close();
+  }
+
+  #runDeferred(): void {
+    const list = this.#deferred;
+    for (let i = 0; i < list.length; i++) {
+      const work = list[i];
+      work.deferred = false;
+      try {
+        work.runDeferred();
+      } catch (error) {
+        this.onFault(error);
+      }
+    }
+    list.length = 0;
+  }
+}
