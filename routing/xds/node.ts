@@ -5,7 +5,7 @@
  * trusts `namespace` and `serviceAccount` only when they are those of the certificate. Names in capitals follow
  * Istio's node metadata; this form is the wire between the two halves.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 
 /** A port of the workload's service, and where the application listens. */
 export interface WorkloadPort {
@@ -69,4 +69,84 @@ export function nodeToMetadata(node: WorkloadNode): JsonObject {
     })),
     SKIFF_VERSION: node.version,
   };
+}
+
+/** Node metadata that is not what {@link nodeToMetadata} writes. */
+export class NodeMetadataError extends Error {
+  override readonly name = "NodeMetadataError";
+
+  /** @param field the path of the field, such as `PORTS[0].NUMBER` */
+  constructor(readonly field: string, expected: string, found: JsonValue | undefined) {
+    super(
+      `node metadata: ${field}: want ${expected}, found ${found === undefined ? "nothing" : JSON.stringify(found)}`,
+    );
+  }
+}
+
+/**
+ * The inverse of {@link nodeToMetadata}. Fields it does not know are left alone, so that agents may be newer.
+ *
+ * @throws {NodeMetadataError} when a field is absent or of another type; the error names it
+ */
+export function nodeFromMetadata(metadata: JsonObject): WorkloadNode {
+  const proxy = metadata.HTTP_PROXY;
+  return {
+    agent: textAt(metadata, "AGENT"),
+    workload: textAt(metadata, "WORKLOAD_NAME"),
+    namespace: textAt(metadata, "NAMESPACE"),
+    serviceAccount: textAt(metadata, "SERVICE_ACCOUNT"),
+    service: textAt(metadata, "SERVICE"),
+    labels: labelsAt(metadata, "LABELS"),
+    address: textAt(metadata, "ADDRESS"),
+    inboundPort: portAt(metadata, "INBOUND_PORT"),
+    httpProxy: proxy === null || proxy === undefined ? null : {
+      address: textAt(objectAt(proxy, "HTTP_PROXY"), "ADDRESS", "HTTP_PROXY."),
+      port: portAt(objectAt(proxy, "HTTP_PROXY"), "PORT", "HTTP_PROXY."),
+    },
+    locality: textAt(metadata, "LOCALITY"),
+    ports: portsAt(metadata),
+    version: textAt(metadata, "SKIFF_VERSION"),
+  };
+}
+
+function portsAt(metadata: JsonObject): WorkloadPort[] {
+  const ports = metadata.PORTS;
+  if (!Array.isArray(ports)) throw new NodeMetadataError("PORTS", "a list", ports);
+  return ports.map((value, index) => {
+    const port = objectAt(value, `PORTS[${index}]`);
+    const path = `PORTS[${index}].`;
+    return {
+      name: textAt(port, "NAME", path),
+      number: portAt(port, "NUMBER", path),
+      protocol: textAt(port, "PROTOCOL", path),
+      targetAddress: textAt(port, "TARGET_ADDRESS", path),
+      targetPort: portAt(port, "TARGET_PORT", path, 0),
+    };
+  });
+}
+
+function textAt(object: JsonObject, field: string, path = ""): string {
+  const value = object[field];
+  if (typeof value !== "string") throw new NodeMetadataError(path + field, "text", value);
+  return value;
+}
+
+function portAt(object: JsonObject, field: string, path = "", minimum = 1): number {
+  const value = object[field];
+  if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > 65535) {
+    throw new NodeMetadataError(path + field, `a port number from ${minimum} to 65535`, value);
+  }
+  return value;
+}
+
+function objectAt(value: JsonValue | undefined, path: string): JsonObject {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new NodeMetadataError(path, "an object", value);
+  }
+  return value;
+}
+
+function labelsAt(metadata: JsonObject, field: string): Record<string, string> {
+  const object = objectAt(metadata[field], field);
+  return Object.fromEntries(Object.keys(object).map((key) => [key, textAt(object, key, `${field}.`)]));
 }
