@@ -7,6 +7,7 @@ export class AuthorityError extends Error {
       | "root_damaged"
       | "root_mismatch"
       | "root_expired"
+      | "token_key_damaged"
       | "bad_lifetime"
       | "bad_name"
       | "foreign_trust_domain",
