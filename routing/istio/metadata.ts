@@ -1,0 +1,48 @@
+/** Kubernetes' object metadata. */
+import { map, object, required } from "../yaml/collections.ts";
+import { type Schema, string, text } from "../yaml/schema.ts";
+import { dnsLabel, dnsSubdomain, labelKey, labels } from "./schema/names.ts";
+import type { Metadata } from "./types.ts";
+
+interface WrittenMetadata {
+  name: string;
+  namespace?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  creationTimestamp?: string;
+}
+
+/** What Kubernetes adds to objects that were read back from it. */
+const unread = [
+  "deletionGracePeriodSeconds",
+  "deletionTimestamp",
+  "finalizers",
+  "generateName",
+  "generation",
+  "managedFields",
+  "ownerReferences",
+  "resourceVersion",
+  "selfLink",
+  "uid",
+];
+
+/** A text rule: RFC 3339 time. */
+function time(value: string): string | undefined {
+  const good = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value) &&
+    !Number.isNaN(Date.parse(value));
+  return good ? undefined : "be a time such as 2026-01-31T12:00:00Z";
+}
+
+const written = object<WrittenMetadata>({
+  name: required(string(dnsSubdomain)),
+  namespace: string(dnsLabel),
+  labels,
+  annotations: map(text(), labelKey),
+  creationTimestamp: string(time),
+}, { unread });
+
+/** With `default` for the namespace where none is written, and no labels or annotations where there are none. */
+export const metadata: Schema<Metadata> = (cursor) => {
+  const value = written(cursor);
+  return value && { namespace: "default", labels: {}, annotations: {}, ...value };
+};

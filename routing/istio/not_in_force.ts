@@ -1,0 +1,127 @@
+/**
+ * What Istio's resources may say that this version does not act on. It is taken, so that files need no change, and
+ * told, so that nobody relies on it.
+ */
+import type { Cursor } from "../yaml/cursor.ts";
+import { isNull, quote } from "../yaml/node.ts";
+
+/** One field, by its place under `spec`. `[]` stands for every item of a list. */
+interface NotInForce {
+  field: string;
+  /** Only these values of it; without it, whatever it says. */
+  values?: RegExp;
+}
+
+const otherGateways = /^(?!mesh$)/;
+const notHttp = /^(HTTPS|HTTP2|GRPC|GRPC-WEB|MONGO|MYSQL|REDIS|TCP|TLS|UDP)$/i;
+const notAnAddress = /[^0-9a-fA-F.:]/;
+
+const virtualService: NotInForce[] = [
+  { field: "gateways[]", values: otherGateways },
+  { field: "tls" },
+  { field: "tcp" },
+  { field: "http[].delegate" },
+  { field: "http[].mirror" },
+  { field: "http[].mirrors" },
+  { field: "http[].mirrorPercent" },
+  { field: "http[].mirrorPercentage" },
+  { field: "http[].corsPolicy" },
+  { field: "http[].match[].gateways[]", values: otherGateways },
+  { field: "http[].match[].statPrefix" },
+  { field: "http[].retries.retryRemoteLocalities" },
+];
+
+const trafficPolicy: NotInForce[] = [
+  { field: "loadBalancer.simple", values: /^PASSTHROUGH$/ },
+  { field: "loadBalancer.consistentHash" },
+  { field: "loadBalancer.localityLbSetting" },
+  { field: "loadBalancer.zoneAwareLbSetting" },
+  { field: "loadBalancer.warmupDurationSecs" },
+  { field: "loadBalancer.warmup" },
+  { field: "connectionPool.tcp.maxConnectionDuration" },
+  { field: "connectionPool.tcp.idleTimeout" },
+  { field: "connectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
+  { field: "connectionPool.http.useClientProtocol" },
+  { field: "connectionPool.http.maxConcurrentStreams" },
+  { field: "connectionPool.http.http2KeepAlive" },
+  { field: "outlierDetection.consecutiveErrors" },
+  { field: "outlierDetection.outlierDetectionHttpErrorCodes" },
+  { field: "tls.mode", values: /^(SIMPLE|MUTUAL)$/ },
+];
+
+const wholePolicy: NotInForce[] = [
+  ...trafficPolicy,
+  ...under("portLevelSettings[]", trafficPolicy),
+  { field: "tunnel" },
+  { field: "proxyProtocol" },
+  { field: "retryBudget" },
+];
+
+const destinationRule: NotInForce[] = [
+  ...under("trafficPolicy", wholePolicy),
+  ...under("subsets[].trafficPolicy", wholePolicy),
+  { field: "workloadSelector" },
+];
+
+const workloadEntry: NotInForce[] = [
+  { field: "address", values: notAnAddress },
+  { field: "network" },
+];
+
+const serviceEntry: NotInForce[] = [
+  { field: "resolution", values: /^(DNS|DNS_ROUND_ROBIN|DYNAMIC_DNS)$/ },
+  { field: "ports[].protocol", values: notHttp },
+  ...under("endpoints[]", workloadEntry),
+];
+
+const service: NotInForce[] = [
+  { field: "type", values: /^ExternalName$/ },
+  { field: "externalName" },
+  { field: "sessionAffinity", values: /^ClientIP$/ },
+  { field: "ports[].protocol", values: /^(UDP|SCTP)$/ },
+];
+
+const table: Record<string, NotInForce[]> = {
+  VirtualService: virtualService,
+  DestinationRule: destinationRule,
+  ServiceEntry: serviceEntry,
+  WorkloadEntry: workloadEntry,
+  Service: service,
+};
+
+function under(prefix: string, entries: NotInForce[]): NotInForce[] {
+  return entries.map((entry) => ({ ...entry, field: `${prefix}.${entry.field}` }));
+}
+
+/** Warns at every place of the spec that says something this version does not act on. */
+export function warnOfWhatIsNotInForce(kind: string, spec: Cursor): void {
+  for (const { field, values } of Object.hasOwn(table, kind) ? table[kind] : []) {
+    const steps = field.replaceAll("[]", ".[]").split(".");
+    for (const place of places(spec, steps)) warn(place, values);
+  }
+}
+
+function warn(place: Cursor, values: RegExp | undefined): void {
+  if (values === undefined) {
+    place.warning("accepted but not in force in this version");
+  } else if (place.node.type === "scalar" && values.test(place.node.source)) {
+    place.warning(`${quote(place.node.source)} is accepted but not in force in this version`);
+  }
+}
+
+function places(from: Cursor, steps: string[]): Cursor[] {
+  if (steps.length === 0) return isNull(from.node) ? [] : [from];
+  const [step, ...rest] = steps;
+  const next = step === "[]"
+    ? from.items()
+    : from.has(step)
+    ? [steps.length === 1 ? keyed(from, step) : from.at(step)]
+    : [];
+  return next.flatMap((cursor) => places(cursor, rest));
+}
+
+/** The field itself, pointing at its key: of a whole block the key is what a reader looks for. */
+function keyed(from: Cursor, step: string): Cursor {
+  const field = from.at(step);
+  return field.node.type === "scalar" ? field : from.atKey(step);
+}

@@ -1,0 +1,53 @@
+/** Where traffic goes: `Destination` and lists of weighted ones. */
+import { list, message, required } from "../../yaml/collections.ts";
+import type { Cursor } from "../../yaml/cursor.ts";
+import { integer, type Schema, string } from "../../yaml/schema.ts";
+import type { Destination, HTTPRouteDestination } from "../types.ts";
+import { headers } from "./headers.ts";
+import { dnsLabel, hostName, isAddress, portNumber } from "./names.ts";
+
+const port = message<{ number?: number }>({ number: portNumber });
+
+/** A text rule: one host, no wildcard. */
+function destinationHost(value: string): string | undefined {
+  if (value.includes("*")) return "be one host, without *";
+  return isAddress(value) ? undefined : hostName(value);
+}
+
+export const destination: Schema<Destination> = message<Destination>({
+  host: required(string(destinationHost)),
+  subset: string(dnsLabel),
+  port,
+});
+
+const weight = integer(0, 2 ** 31 - 1);
+
+export const httpDestinations: Schema<HTTPRouteDestination[]> = weighted(
+  message<HTTPRouteDestination>({ destination: required(destination), weight, headers }),
+);
+
+export interface RouteDestination {
+  destination: Destination;
+  weight?: number;
+}
+
+/** Of TLS and TCP routes. */
+export const routeDestinations: Schema<RouteDestination[]> = weighted(
+  message<RouteDestination>({ destination: required(destination), weight }),
+);
+
+function weighted<T extends { weight?: number }>(item: Schema<T>): Schema<T[]> {
+  return (cursor) => {
+    const before = cursor.report.errors;
+    const items = list(item)(cursor);
+    if (items !== undefined) checkWeights(items, cursor);
+    return cursor.report.errors === before ? items : undefined;
+  };
+}
+
+function checkWeights(items: { weight?: number }[], cursor: Cursor): void {
+  if (items.length < 2) return;
+  const sum = items.reduce((total, { weight = 0 }) => total + weight, 0);
+  if (sum === 0) cursor.error("the weights of several destinations must not all be 0: nothing would be chosen");
+  if (sum > 2 ** 32 - 1) cursor.error(`the weights must not sum up to more than ${2 ** 32 - 1}, found ${sum}`);
+}
