@@ -5,10 +5,12 @@
 import { libc } from "../../sys/libc.ts";
 import type { ControlMessage, DataThreadMessage, DataThreadStart } from "../../config/model.ts";
 
-const say = (message: DataThreadMessage) => (self as unknown as Worker).postMessage(message);
+// Inside a worker the global object has the same two halves as the Worker object outside.
+const channel = globalThis as unknown as Pick<Worker, "postMessage" | "onmessage">;
+const say = (message: DataThreadMessage) => channel.postMessage(message);
 
-self.addEventListener("message", (event: Event) => {
-  const start = (event as MessageEvent<DataThreadStart>).data;
+channel.onmessage = (event: MessageEvent<DataThreadStart>) => {
+  const start = event.data;
   const metrics = new Float64Array(start.metrics);
   say({ kind: "started" });
   say({ kind: "series", slot: 3, metric: "istio_requests_total", labels: { reporter: "source" } });
@@ -31,4 +33,4 @@ self.addEventListener("message", (event: Event) => {
     const told = `${message.kind}:${message.kind === "resources" ? message.clusters.map((c) => c.slot) : ""}`;
     say({ kind: "applied", id: message.id, errors: wish === "complain" ? [`thread says ${told}`] : [] });
   }
-});
+};

@@ -1,0 +1,18 @@
+/** What configuration refers to. */
+import type { ListenerConfig, RouteConfig } from "../config/model.ts";
+
+/** Names of the clusters that a route configuration sends requests to. */
+export function clustersOf(route: RouteConfig): Set<string> {
+  const names = new Set<string>();
+  for (const host of route.virtualHosts) {
+    for (const { action } of host.routes) {
+      if (action.kind === "route") { for (const { name } of action.clusters) names.add(name); }
+    }
+  }
+  return names;
+}
+
+/** Names of the route configurations that a listener serves. */
+export function routesOf(listener: ListenerConfig): Set<string> {
+  return new Set(listener.filterChains.map((chain) => chain.http.routeConfigName));
+}

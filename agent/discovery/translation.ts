@@ -1,0 +1,14 @@
+/** One resource off the wire as the data threads' configuration. */
+import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig } from "../config/model.ts";
+import type { ResourceType } from "./type_urls.ts";
+
+/** What one resource amounts to: a listener may bring routes of its own, a static cluster its endpoints. */
+export interface Translated {
+  clusters: ClusterConfig[];
+  endpoints: EndpointsConfig[];
+  routes: RouteConfig[];
+  listeners: ListenerConfig[];
+}
+
+/** Translates the protobuf bytes of a resource. Throws what says which field is not implemented. */
+export type Translate = (type: ResourceType, name: string, value: Uint8Array) => Translated;

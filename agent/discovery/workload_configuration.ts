@@ -1,0 +1,242 @@
+/** One workload's configuration: what the control plane said, kept on disk, translated and handed to the data threads. */
+import { logger } from "../../log/log.ts";
+import type { Configuration, ResourceUpdate } from "./ads_client.ts";
+import { type Change, type ConfigurationSet, emptySet, isEmpty, MakeBeforeBreak } from "./make_before_break.ts";
+import { reasonOf } from "./reason.ts";
+import { routesOf } from "./references.ts";
+import { ResourceCache, ResourceCacheError } from "./resource_cache.ts";
+import type { Translate, Translated } from "./translation.ts";
+import { clusterType, endpointType, listenerType, type ResourceType, resourceTypes, routeType } from "./type_urls.ts";
+
+const log = logger("discovery");
+const saveDelay = 500;
+const all: ReadonlySet<string> = new Set(["*"]);
+
+export interface WorkloadConfigurationOptions {
+  /** Named in log lines. */
+  workload: string;
+  /** Whose resources these are (the node id and the identity): a file of somebody else's is not read. */
+  owner: string;
+  translate: Translate;
+  /** Hands a change to the data threads; rejects when they could not apply all of it. */
+  apply(change: Change): Promise<void>;
+  /** The file with the last good resources. */
+  storage: { read(): Promise<string | null>; write(text: string): Promise<void> };
+}
+
+export class WorkloadConfiguration implements Configuration {
+  readonly #options: WorkloadConfigurationOptions;
+  readonly #translated = new Map<ResourceType, Map<string, Translated>>(resourceTypes.map((type) => [type, new Map()]));
+  readonly #makeBeforeBreak = new MakeBeforeBreak();
+  #cache = new ResourceCache();
+  #wanted: ConfigurationSet = emptySet();
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  #stepTimer: ReturnType<typeof setTimeout> | undefined;
+  #applying: Promise<void> = Promise.resolve();
+  #failure: string | null = null;
+  #complete = false;
+
+  constructor(options: WorkloadConfigurationOptions) {
+    this.#options = options;
+  }
+
+  /** Applies what the last run left on disk. A damaged or foreign file is ignored. */
+  async restore(): Promise<void> {
+    const text = await this.#options.storage.read();
+    if (text === null) return;
+    try {
+      const cache = ResourceCache.parse(text, this.#options.owner);
+      for (const type of resourceTypes) {
+        const translated = this.#translated.get(type)!;
+        for (const [name, { value }] of cache.of(type)) {
+          translated.set(name, this.#options.translate(type, name, value));
+        }
+      }
+      this.#cache = cache;
+    } catch (error) {
+      for (const translated of this.#translated.values()) translated.clear();
+      const reason = error instanceof ResourceCacheError
+        ? reasonOf(error)
+        : `it cannot be executed: ${reasonOf(error)}`;
+      log.warn("the saved configuration is ignored", { workload: this.#options.workload, reason });
+      return;
+    }
+    log.info("serving the saved configuration until the control plane answers", { workload: this.#options.workload });
+    await this.#publish().catch(() => {});
+  }
+
+  /** See {@link Configuration}. A response is refused whole when one of its resources cannot be executed. */
+  async update(updates: ResourceUpdate[]): Promise<(string | null)[]> {
+    const verdicts = updates.map((update) => this.#take(update));
+    try {
+      await this.#publish();
+    } catch (error) {
+      // A listener that cannot be bound is refused, as Envoy does it; anything else the log has told.
+      const listeners = updates.findLastIndex((update) => update.type === listenerType);
+      if (listeners >= 0) verdicts[listeners] ??= reasonOf(error);
+    }
+    this.#scheduleSave();
+    return verdicts;
+  }
+
+  wanted(type: ResourceType): ReadonlySet<string> {
+    switch (type) {
+      case clusterType:
+      case listenerType:
+        return all;
+      case endpointType:
+        return new Set(
+          [...this.#wanted.clusters.values()].filter((cluster) => cluster.type === "eds").map((cluster) =>
+            cluster.name
+          ),
+        );
+      case routeType: {
+        const inline = new Set(
+          [...this.#translated.get(listenerType)!.values()].flatMap((one) => one.routes.map((route) => route.name)),
+        );
+        const names = [...this.#wanted.listeners.values()].flatMap((listener) => [...routesOf(listener)]);
+        return new Set(names.filter((name) => !inline.has(name)));
+      }
+    }
+  }
+
+  versions(type: ResourceType): Record<string, string> {
+    return this.#cache.versions(type);
+  }
+
+  /** What the first complete configuration still lacks, in words; `null`: nothing. */
+  missing(): string | null {
+    if (this.#complete) return null;
+    if (!this.#cache.heard(clusterType)) return "no clusters yet";
+    for (const name of this.wanted(endpointType)) {
+      if (!this.#cache.answered(endpointType, name)) return `no endpoints of ${name} yet`;
+    }
+    if (!this.#cache.heard(listenerType)) return "no listeners yet";
+    for (const name of this.wanted(routeType)) {
+      if (!this.#cache.answered(routeType, name)) return `no routes ${name} yet`;
+    }
+    if (this.#failure !== null) return this.#failure;
+    this.#complete = true;
+    return null;
+  }
+
+  /** What the data threads execute now. */
+  get inForce(): ConfigurationSet {
+    return this.#makeBeforeBreak.inForce;
+  }
+
+  /** Version of each resource that was accepted last. */
+  acceptedVersions(): { type: ResourceType; versions: Record<string, string> }[] {
+    return resourceTypes.map((type) => ({ type, versions: this.#cache.versions(type) }));
+  }
+
+  /** Writes what is still unwritten and rests. */
+  async close(): Promise<void> {
+    clearTimeout(this.#stepTimer);
+    if (this.#saveTimer !== undefined) {
+      clearTimeout(this.#saveTimer);
+      this.#save();
+    }
+    await this.#saving;
+    await this.#applying.catch(() => {});
+  }
+
+  /** Takes over one response, or says why not. */
+  #take(update: ResourceUpdate): string | null {
+    const translated: [string, Translated][] = [];
+    const problems: string[] = [];
+    for (const { name, value } of update.resources) {
+      try {
+        translated.push([name, this.#options.translate(update.type, name, value)]);
+      } catch (error) {
+        problems.push(`${name}: ${reasonOf(error)}`);
+      }
+    }
+    if (problems.length > 0) return problems.join("; ");
+    const held = this.#translated.get(update.type)!;
+    for (const [name, one] of translated) held.set(name, one);
+    for (const { name, version, value } of update.resources) this.#cache.set(update.type, name, { version, value });
+    for (const name of update.removed) {
+      if (update.type === endpointType) held.set(name, withoutEndpoints(name));
+      else held.delete(name);
+      // Under a wildcard a removed resource is just gone; one asked for by name is known not to be there.
+      if (this.wanted(update.type) === all) this.#cache.forget(update.type, name);
+      else this.#cache.setAbsent(update.type, name);
+    }
+    this.#cache.setHeard(update.type);
+    return null;
+  }
+
+  #publish(): Promise<void> {
+    this.#wanted = this.#collect();
+    this.#prune();
+    return this.#step();
+  }
+
+  #step(): Promise<void> {
+    clearTimeout(this.#stepTimer);
+    const answered = {
+      endpoints: (cluster: string) => this.#cache.answered(endpointType, cluster),
+      route: (name: string) => this.#cache.answered(routeType, name),
+    };
+    const now = performance.now();
+    const change = this.#makeBeforeBreak.step(this.#wanted, answered, now);
+    const deadline = this.#makeBeforeBreak.deadline;
+    if (deadline !== null) this.#stepTimer = setTimeout(() => this.#step().catch(() => {}), deadline - now + 1);
+    if (isEmpty(change)) return this.#applying.catch(() => {});
+    const applied = this.#options.apply(change).then(() => {
+      this.#failure = null;
+    }, (error) => {
+      this.#failure = `the data threads could not apply the configuration: ${reasonOf(error)}`;
+      log.error(this.#failure, { workload: this.#options.workload });
+      throw error;
+    });
+    this.#applying = applied.catch(() => {});
+    return applied;
+  }
+
+  /** All that has been accepted, put together. */
+  #collect(): ConfigurationSet {
+    const set = emptySet();
+    for (const translated of this.#translated.values()) {
+      for (const one of translated.values()) {
+        for (const cluster of one.clusters) set.clusters.set(cluster.name, cluster);
+        for (const endpoints of one.endpoints) set.endpoints.set(endpoints.cluster, endpoints);
+        for (const route of one.routes) set.routes.set(route.name, route);
+        for (const listener of one.listeners) set.listeners.set(listener.name, listener);
+      }
+    }
+    return set;
+  }
+
+  /** Forgets what nothing refers to: the subscription to it ends as well. */
+  #prune(): void {
+    for (const type of [endpointType, routeType] as const) {
+      const wanted = this.wanted(type);
+      for (const name of [...this.#cache.names(type)]) {
+        if (wanted.has(name)) continue;
+        this.#cache.forget(type, name);
+        this.#translated.get(type)!.delete(name);
+      }
+    }
+    this.#wanted = this.#collect();
+  }
+
+  #scheduleSave(): void {
+    this.#saveTimer ??= setTimeout(() => this.#save(), saveDelay);
+  }
+
+  #save(): void {
+    this.#saveTimer = undefined;
+    const text = this.#cache.serialize(this.#options.owner);
+    this.#saving = this.#saving.then(() => this.#options.storage.write(text)).catch((error) => {
+      log.error("the configuration could not be saved", { workload: this.#options.workload, reason: reasonOf(error) });
+    });
+  }
+}
+
+/** A cluster whose endpoints do not exist has none: those it had must go. */
+function withoutEndpoints(cluster: string): Translated {
+  return { clusters: [], endpoints: [{ cluster, localities: [], panicThreshold: 50 }], routes: [], listeners: [] };
+}
