@@ -1,0 +1,204 @@
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { Client, credentials, Server, ServerCredentials, type ServiceError, status } from "@grpc/grpc-js";
+import { Authority } from "../../ca/authority/authority.ts";
+import { parseServiceAccount } from "../../ca/spiffe/spiffe_id.ts";
+import { temporaryDirectory } from "../../ca/testing/directory.ts";
+import { openssl } from "../../ca/testing/openssl.ts";
+import { readCertificate } from "../../ca/x509/certificate.ts";
+import { createCertificateSigningRequest } from "../../ca/x509/signing_request.ts";
+import {
+  IstioCertificateRequestSchema,
+  type IstioCertificateResponse,
+} from "../../routing/xds/gen/istio/v1/auth/ca_pb.ts";
+import { signingService } from "./signing_service.ts";
+
+const trustDomain = "cluster.local";
+const hour = 3600_000;
+const reviews = parseServiceAccount("default/bookinfo-reviews", trustDomain);
+const ratings = parseServiceAccount("default/bookinfo-ratings", trustDomain);
+
+interface ClientIdentity {
+  chain: string;
+  key: string;
+}
+
+/** A gRPC server with mutual TLS and the signing service, on a free port of loopback. */
+async function controlPlane(options: { requireClientCertificate: boolean } = { requireClientCertificate: true }) {
+  const directory = await temporaryDirectory();
+  const clock = { offset: 0 };
+  const authority = await Authority.open({
+    dataDir: directory.path,
+    trustDomain,
+    workloadTtl: hour,
+    now: () => Date.now() + clock.offset,
+  });
+  const { chain, privateKey } = await authority.issueServerCertificate(["127.0.0.1", "localhost"], hour);
+  const server = new Server();
+  const { definition, implementation } = signingService(authority);
+  server.addService(definition, implementation);
+  const root = Buffer.from(authority.trustBundle());
+  const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(chain.join("")) };
+  const tls = ServerCredentials.createSsl(root, [pair], options.requireClientCertificate);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", tls, (error, port) => error ? reject(error) : resolve(port))
+  );
+  const clients: Client[] = [];
+  return {
+    dataDir: directory.path,
+    authority,
+    clock,
+    target: `127.0.0.1:${port}`,
+    async join(id = reviews): Promise<ClientIdentity> {
+      const { csrPem, privateKeyPem } = await createCertificateSigningRequest(id);
+      return { chain: (await authority.signWorkload(csrPem, id)).chain.join(""), key: privateKeyPem };
+    },
+    connect(identity?: ClientIdentity): Client {
+      const key = identity && Buffer.from(identity.key);
+      const client = new Client(
+        `127.0.0.1:${port}`,
+        credentials.createSsl(root, key, identity && Buffer.from(identity.chain)),
+        // This client cannot verify an address, only a name; agents use fetch, which can.
+        { "grpc.ssl_target_name_override": "localhost" },
+      );
+      clients.push(client);
+      return client;
+    },
+    async [Symbol.asyncDispose]() {
+      clients.forEach((client) => client.close());
+      server.forceShutdown();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function renew(client: Client, csr: string, validityDuration = 0n): Promise<IstioCertificateResponse> {
+  const { path, requestSerialize, responseDeserialize } = signingService({} as Authority).definition.createCertificate;
+  const request = create(IstioCertificateRequestSchema, { csr, validityDuration });
+  return new Promise((resolve, reject) =>
+    client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      { deadline: Date.now() + 20_000 },
+      (error: ServiceError | null, response) => error ? reject(error) : resolve(response!),
+    )
+  );
+}
+
+Deno.test("a workload renews its certificate with the one it has, and with the new one again", async () => {
+  await using mesh = await controlPlane();
+  let identity = await mesh.join();
+  for (let i = 0; i < 2; i++) {
+    const { csrPem, privateKeyPem } = await createCertificateSigningRequest(reviews);
+    const { certChain } = await renew(mesh.connect(identity), csrPem);
+    deepEqual(readCertificate(certChain[0]).spiffeId, reviews);
+    equal(certChain.at(-1), mesh.authority.trustBundle());
+    const root = join(mesh.dataDir, "root.pem");
+    await Deno.writeTextFile(root, certChain.at(-1)!);
+    const verdict = await openssl(["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", root], certChain[0]);
+    ok(verdict.ok, verdict.text);
+    identity = { chain: certChain.join(""), key: privateKeyPem };
+  }
+});
+
+Deno.test("a shorter lifetime may be asked for, a longer one is capped, a negative one is refused", async () => {
+  await using mesh = await controlPlane();
+  const client = mesh.connect(await mesh.join());
+  const { csrPem } = await createCertificateSigningRequest(reviews);
+  const lifetime = async (seconds: bigint) => {
+    const started = Date.now();
+    const { certChain } = await renew(client, csrPem, seconds);
+    return { started, end: readCertificate(certChain[0]).notAfter.getTime(), answered: Date.now() };
+  };
+  const short = await lifetime(600n);
+  ok(short.end > short.started + 600_000 - 1000 && short.end <= short.answered + 600_000);
+  const long = await lifetime(1_000_000n);
+  ok(long.end > long.started + hour - 1000 && long.end <= long.answered + hour);
+  await rejects(renew(client, csrPem, -1n), { code: status.INVALID_ARGUMENT });
+});
+
+Deno.test("a workload cannot get another's identity, whatever its request names", async () => {
+  await using mesh = await controlPlane();
+  const client = mesh.connect(await mesh.join(reviews));
+  const { csrPem } = await createCertificateSigningRequest(ratings);
+  await rejects(renew(client, csrPem), { code: status.INVALID_ARGUMENT, details: /names other than/ });
+  await rejects(renew(client, "not a request"), { code: status.INVALID_ARGUMENT });
+
+  const unnamed = await openssl([
+    "req",
+    "-new",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-subj",
+    "/CN=ratings",
+    "-keyout",
+    "-",
+  ]);
+  const csr = /-----BEGIN CERTIFICATE REQUEST-----[^]*-----END CERTIFICATE REQUEST-----/.exec(unnamed.text)![0];
+  const { certChain } = await renew(client, csr);
+  deepEqual(readCertificate(certChain[0]).spiffeId, reviews);
+});
+
+Deno.test("TLS refuses a client without certificate, and one with another authority's", async () => {
+  await using mesh = await controlPlane();
+  await using other = await controlPlane();
+  const { csrPem } = await createCertificateSigningRequest(reviews);
+  await renew(mesh.connect(await mesh.join()), csrPem);
+  await rejects(renew(mesh.connect(), csrPem), { code: status.UNAVAILABLE });
+  await rejects(renew(mesh.connect(await other.join()), csrPem), { code: status.UNAVAILABLE });
+});
+
+Deno.test("where TLS lets a stranger in, the call does not", async () => {
+  await using mesh = await controlPlane({ requireClientCertificate: false });
+  await using other = await controlPlane();
+  const { csrPem } = await createCertificateSigningRequest(reviews);
+  for (const identity of [undefined, await other.join()]) {
+    await rejects(renew(mesh.connect(identity), csrPem), (error: ServiceError) => {
+      equal(error.code, status.UNAUTHENTICATED);
+      match(error.details, /a client certificate of this mesh is needed/);
+      return true;
+    });
+  }
+});
+
+Deno.test("a connection that outlives its certificate renews no more", async () => {
+  await using mesh = await controlPlane();
+  const client = mesh.connect(await mesh.join());
+  const { csrPem } = await createCertificateSigningRequest(reviews);
+  await renew(client, csrPem);
+  mesh.clock.offset = 2 * hour;
+  await rejects(renew(client, csrPem), (error: ServiceError) => {
+    equal(error.code, status.UNAUTHENTICATED);
+    match(error.details, /expired/);
+    return true;
+  });
+});
+
+Deno.test("an agent's own client, fetch over HTTP/2, renews as well", async () => {
+  await using mesh = await controlPlane();
+  const identity = await mesh.join();
+  const { csrPem } = await createCertificateSigningRequest(reviews);
+  const { path, requestSerialize, responseDeserialize } = signingService(mesh.authority).definition.createCertificate;
+  const message = requestSerialize(create(IstioCertificateRequestSchema, { csr: csrPem }));
+  const frame = new Uint8Array(5 + message.length);
+  new DataView(frame.buffer).setUint32(1, message.length);
+  frame.set(message, 5);
+  using client = Deno.createHttpClient({
+    caCerts: [mesh.authority.trustBundle()],
+    cert: identity.chain,
+    key: identity.key,
+  });
+  const response = await fetch(`https://${mesh.target}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/grpc", te: "trailers" },
+    body: frame,
+    client,
+  });
+  const answer = Buffer.from(await response.arrayBuffer());
+  deepEqual(readCertificate(responseDeserialize(answer.subarray(5)).certChain[0]).spiffeId, reviews);
+});
