@@ -1,6 +1,7 @@
-import { deepEqual, equal, rejects, throws } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
+import { crashAt } from "../testing/crash.ts";
 import { temporaryDirectory } from "../testing/directory.ts";
 import { Authority } from "../authority/authority.ts";
 import { parseServiceAccount } from "../spiffe/spiffe_id.ts";
@@ -158,7 +159,7 @@ Deno.test("refuses tokens of another mesh, another key, another purpose, another
   const claims = { ids: [reviews, ratings], uses: 99, exp: Math.floor(Date.now() / 1000) + 60, jti: "x" };
   const stranger = await generateKeyPair("ES256", { extractable: true });
   const secret = new TextEncoder().encode(JSON.stringify(await exportJWK(stranger.publicKey)));
-  const sign = (alg: string, key: CryptoKey | Uint8Array) =>
+  const sign = (alg: string, key: Parameters<SignJWT["sign"]>[0]) =>
     new SignJWT(claims).setProtectedHeader({ alg }).setIssuer(trustDomain).setAudience("skiff-join").sign(key);
   const altered = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
   const alteredPayload = btoa(JSON.stringify({ ...altered, uses: 99 })).replaceAll("+", "-").replaceAll("/", "_")
@@ -198,4 +199,17 @@ Deno.test("the token key and the record of uses are their owner's alone, and a d
   }
   await Deno.writeTextFile(join(mesh.dataDir, "ca/token-key.pem"), "");
   await rejects(mesh.open(), { name: "AuthorityError", code: "token_key_damaged" });
+});
+
+Deno.test("a crash at any step of making the token key leaves none or a whole one, and the next start succeeds", async () => {
+  for (let step = 0;; step++) {
+    await using dir = await temporaryDirectory();
+    const crashed = await crashAt(step, () => openTokenKey(dir.path));
+    await openTokenKey(dir.path);
+    deepEqual(Array.from(Deno.readDirSync(join(dir.path, "ca")), (entry) => entry.name), ["token-key.pem"]);
+    if (!crashed) {
+      ok(step >= 8, `only ${step} steps were seen`);
+      return;
+    }
+  }
 });

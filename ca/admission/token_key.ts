@@ -1,7 +1,7 @@
 /** The key that signs join tokens: `<dataDir>/ca/token-key.pem`, apart from the root so that it signs nothing else. */
 import { join } from "node:path";
 import { authorityDirectory } from "../authority/root_store.ts";
-import { createPrivateFile, ensurePrivateDirectory, tighten } from "../authority/private_files.ts";
+import { createPrivateFile, ensurePrivateDirectory, removeStaged, tighten } from "../authority/private_files.ts";
 import { AuthorityError } from "../authority/authority_error.ts";
 import { decodePem } from "../x509/pem.ts";
 import { keyAlgorithm, privateKeyToPem } from "../x509/signing_request.ts";
@@ -26,6 +26,7 @@ export async function openTokenKey(dataDir: string): Promise<TokenKey> {
     await createPrivateFile(path, await privateKeyToPem(made.privateKey));
     pem = await Deno.readTextFile(path);
   }
+  await removeStaged(directory, (name) => name.startsWith("token-key.pem.new-"));
   await tighten(path, 0o600);
   return await read(pem, path);
 }

@@ -170,7 +170,8 @@ export class Authority {
 }
 
 function serverName(name: string): x509.JsonGeneralName {
-  if (isIP(name) !== 0) return { type: "ip", value: name };
+  // A zone such as fe80::1%eth0 means something on one host only.
+  if (isIP(name) !== 0 && !name.includes("%")) return { type: "ip", value: name };
   if (dnsNameForm.test(name)) return { type: "dns", value: name };
   throw new AuthorityError(
     "bad_name",

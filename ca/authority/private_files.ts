@@ -1,5 +1,5 @@
 /** Files that only this process's user may read, written so that a crash leaves the old state or the new one. */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { logger } from "../../log/log.ts";
 
 const log = logger("ca");
@@ -35,6 +35,13 @@ export async function writePrivateFile(path: string, content: string): Promise<v
   }
 }
 
+/** Removes what a crash left half-written: the files and directories of which `isStaged` holds. */
+export async function removeStaged(directory: string, isStaged: (name: string) => boolean): Promise<void> {
+  for await (const { name } of Deno.readDir(directory)) {
+    if (isStaged(name)) await removeIfThere(join(directory, name));
+  }
+}
+
 /** Waits until the names in a directory are on disk. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await Deno.open(path);
@@ -57,11 +64,20 @@ export async function createPrivateFile(path: string, content: string): Promise<
     // Unlike rename, link fails on an existing name: of two processes that start at once, one wins and both agree.
     await Deno.link(staged, path);
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return false;
+    // NotFound: the process that won has tidied up before this one came to its turn.
+    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotFound) return false;
     throw error;
   } finally {
-    await Deno.remove(staged);
+    await removeIfThere(staged);
   }
   await syncDirectory(dirname(path));
   return true;
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

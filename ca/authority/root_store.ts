@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { AuthorityError } from "./authority_error.ts";
-import { ensurePrivateDirectory, syncDirectory, tighten, writePrivateFile } from "./private_files.ts";
+import { ensurePrivateDirectory, removeStaged, syncDirectory, tighten, writePrivateFile } from "./private_files.ts";
 import { makeRoot, readRoot, type Root, type RootPem } from "./root.ts";
 
 /** The directory of everything secret: the root, the token key, the record of token uses. */
@@ -24,7 +24,8 @@ export async function openRoot(dataDir: string, trustDomain: string, now: number
   const place = join(directory, "root");
   await ensurePrivateDirectory(directory);
   if (await missing(place)) await createRoot(directory, place, await makeRoot(trustDomain, now));
-  await removeStaged(directory);
+  // A key that is staged beside a root has signed nothing.
+  await removeStaged(directory, (name) => name.startsWith("root.new-"));
   return readRoot(await load(place), place, now);
 }
 
@@ -42,15 +43,6 @@ async function createRoot(directory: string, place: string, pem: RootPem): Promi
     throw error;
   }
   await syncDirectory(directory);
-}
-
-/** What a crash left behind before the root was complete; it holds a key that signed nothing. */
-async function removeStaged(directory: string): Promise<void> {
-  for await (const entry of Deno.readDir(directory)) {
-    if (entry.name.startsWith("root.new-")) {
-      await Deno.remove(join(directory, entry.name), { recursive: true }).catch(ignoreMissing);
-    }
-  }
 }
 
 async function load(place: string): Promise<RootPem> {
@@ -76,8 +68,4 @@ async function missing(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return true;
     throw error;
   }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

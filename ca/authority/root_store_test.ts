@@ -1,5 +1,6 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { join } from "node:path";
+import { crashAt } from "../testing/crash.ts";
 import { temporaryDirectory } from "../testing/directory.ts";
 import { Authority } from "./authority.ts";
 
@@ -75,35 +76,3 @@ Deno.test("refuses to start with another root's key, half a root, a damaged one,
   await Deno.writeTextFile(certificate, "");
   await rejects(open(dir.path), { code: "root_damaged" });
 });
-
-/** Runs `work` with every file operation from the `step`th on failing, as if the process had died before it. */
-async function crashAt(step: number, work: () => Promise<unknown>): Promise<boolean> {
-  const operations = ["mkdir", "open", "rename", "link", "remove", "chmod", "stat", "lstat", "readTextFile"] as const;
-  const real = Object.fromEntries(operations.map((name) => [name, Deno[name]]));
-  const realSync = Deno.FsFile.prototype.sync;
-  const realWrite = Deno.FsFile.prototype.write;
-  let seen = 0;
-  const count = () => {
-    if (seen++ >= step) throw new Error("crash");
-  };
-  const counted = (run: (...args: unknown[]) => unknown) =>
-    // deno-lint-ignore require-await -- a failing operation rejects, it does not throw
-    async function (this: unknown, ...args: unknown[]) {
-      count();
-      return run.apply(this, args);
-    };
-  for (const name of operations) Object.assign(Deno, { [name]: counted(real[name] as () => unknown) });
-  Deno.FsFile.prototype.sync = counted(realSync) as () => Promise<void>;
-  Deno.FsFile.prototype.write = counted(realWrite as () => unknown) as () => Promise<number>;
-  try {
-    await work();
-    return false;
-  } catch (error) {
-    equal((error as Error).message, "crash");
-    return true;
-  } finally {
-    Object.assign(Deno, real);
-    Deno.FsFile.prototype.sync = realSync;
-    Deno.FsFile.prototype.write = realWrite;
-  }
-}

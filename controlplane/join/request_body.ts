@@ -2,8 +2,8 @@
 
 export class BodyError extends Error {
   override name = "BodyError";
-  constructor(readonly status: 408 | 413, message: string) {
-    super(message);
+  constructor(readonly status: 400 | 408 | 413, message: string, options?: ErrorOptions) {
+    super(message, options);
   }
 }
 
@@ -31,7 +31,8 @@ export async function readBody(request: Request, limit: number, deadline: number
     }
   } catch (error) {
     await reader.cancel().catch(() => {});
-    throw error;
+    if (error instanceof BodyError) throw error;
+    throw new BodyError(400, "the body ended early", { cause: error });
   } finally {
     clearTimeout(timer);
   }
