@@ -1,0 +1,81 @@
+/** The HTTP connection manager: the one network filter of every listener. */
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { MeshSettings } from "../mesh.ts";
+import { type Filter, FilterSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
+import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import {
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManagerSchema,
+  type HttpFilter,
+  HttpFilterSchema,
+} from "../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { packAny } from "../xds/resources.ts";
+import { accessLogs } from "./access_log.ts";
+import { ADS } from "./transport_socket.ts";
+
+/** Names of the HTTP filters, by which routes configure them too. */
+export const FAULT_FILTER = "envoy.filters.http.fault";
+const ROUTER_FILTER = "envoy.filters.http.router";
+
+/** What `server:` says in replies. */
+const SERVER_NAME = "skiff";
+
+const faultFilter: HttpFilter = create(HttpFilterSchema, {
+  name: FAULT_FILTER,
+  configType: { case: "typedConfig", value: packAny(HTTPFaultSchema, create(HTTPFaultSchema)) },
+});
+
+const routerFilter: HttpFilter = create(HttpFilterSchema, {
+  name: ROUTER_FILTER,
+  configType: { case: "typedConfig", value: packAny(RouterSchema, create(RouterSchema)) },
+});
+
+/** Requests of local applications to the mesh, routed by a discovered route configuration. */
+export function outboundHttp(statPrefix: string, routeConfigName: string, settings: MeshSettings): Filter {
+  return filter(settings, {
+    statPrefix,
+    routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName } },
+    httpFilters: [faultFilter, routerFilter],
+  });
+}
+
+/** Requests of the mesh to one port of a local application, routed by a fixed configuration. */
+export function inboundHttp(statPrefix: string, routeConfig: RouteConfiguration, settings: MeshSettings): Filter {
+  return filter(settings, {
+    statPrefix,
+    routeSpecifier: { case: "routeConfig", value: routeConfig },
+    // The application learns its caller's identity. Workload certificates have no subject and no DNS names to tell.
+    forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
+    setCurrentClientCertDetails: { uri: true },
+    httpFilters: [faultFilter, routerFilter],
+  });
+}
+
+interface ManagerFields {
+  statPrefix: string;
+  routeSpecifier:
+    | { case: "rds"; value: { configSource: typeof ADS; routeConfigName: string } }
+    | { case: "routeConfig"; value: RouteConfiguration };
+  forwardClientCertDetails?: HttpConnectionManager_ForwardClientCertDetails;
+  setCurrentClientCertDetails?: { uri: boolean };
+  httpFilters: HttpFilter[];
+}
+
+function filter(settings: MeshSettings, fields: ManagerFields): Filter {
+  const manager = create(HttpConnectionManagerSchema, {
+    ...fields,
+    accessLog: accessLogs(settings),
+    serverName: SERVER_NAME,
+    useRemoteAddress: false,
+    generateRequestId: true,
+    // Istio's: streams that are quiet for long, such as watches, are not cut.
+    streamIdleTimeout: durationFromMs(0),
+  });
+  return create(FilterSchema, {
+    name: "envoy.filters.network.http_connection_manager",
+    configType: { case: "typedConfig", value: packAny(HttpConnectionManagerSchema, manager) },
+  });
+}

@@ -1,0 +1,168 @@
+/** How a workload is reached: by mutual TLS on its agent's inbound port, and in plaintext on its own port. */
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { Mesh } from "../mesh.ts";
+import { resolveHost } from "../istio/host.ts";
+import { type Cluster, Cluster_DiscoveryType, ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { type Address, AddressSchema } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
+import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import {
+  type FilterChain,
+  FilterChainSchema,
+  ListenerFilterSchema,
+} from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { type RouteConfiguration, RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
+import { TlsInspectorSchema } from "../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
+import { clusterName, serverName } from "../xds/names.ts";
+import type { WorkloadNode, WorkloadPort } from "../xds/node.ts";
+import { packAny } from "../xds/resources.ts";
+import { connectionPoolFields } from "./connection_pool.ts";
+import { inboundHttp } from "./http_connection_manager.ts";
+import { selects } from "./labels.ts";
+import { type MeshIndex, meshIndex } from "./mesh_index.ts";
+import { isHttp, isHttp2, portProtocol } from "./protocol.ts";
+import { effectivePolicy } from "./traffic_policy.ts";
+import { DOWNSTREAM_MUTUAL_TLS } from "./transport_socket.ts";
+import type { Warn } from "./warning.ts";
+
+/** Istio's name of the listener that takes all of a workload's mesh traffic. */
+export const VIRTUAL_INBOUND = "virtualInbound";
+
+const UNIX = "unix:";
+
+const tlsInspector = create(ListenerFilterSchema, {
+  name: "envoy.filters.listener.tls_inspector",
+  configType: { case: "typedConfig", value: packAny(TlsInspectorSchema, create(TlsInspectorSchema)) },
+});
+
+/** The name under which callers know the service that the workload belongs to. */
+export function workloadHostname(mesh: Mesh, node: WorkloadNode): string {
+  const hostname = resolveHost(node.service, node.namespace, mesh.settings.domain);
+  return !mesh.services.has(hostname) && mesh.services.has(node.service) ? node.service : hostname;
+}
+
+/** The inbound listeners and clusters of a workload. */
+export function compileInbound(
+  mesh: Mesh,
+  node: WorkloadNode,
+  warn: Warn,
+): { listeners: Listener[]; clusters: Cluster[] } {
+  const listeners: Listener[] = [];
+  const clusters: Cluster[] = [];
+  const chains: FilterChain[] = [];
+  const hostname = node.service === "" ? "" : workloadHostname(mesh, node);
+  const subsets = hostname === "" ? [] : subsetsOf(meshIndex(mesh), hostname, node.labels);
+  for (const port of node.ports) {
+    if (!isHttp(portProtocol(port.name, port.protocol))) {
+      warn({
+        kind: "Workload",
+        namespace: node.namespace,
+        name: node.workload,
+        field: `ports[${port.name || port.number}].protocol`,
+        message: `port ${port.number} is not HTTP: other protocols are not served yet`,
+      });
+      continue;
+    }
+    clusters.push(inboundCluster(mesh, node, port, hostname));
+    const statPrefix = `inbound_${node.address}_${port.number}`;
+    const http = inboundHttp(statPrefix, inboundRoutes(port), mesh.settings);
+    if (hostname !== "") {
+      chains.push(create(FilterChainSchema, {
+        name: clusterName("inbound", port.number, "", ""),
+        filterChainMatch: {
+          transportProtocol: "tls",
+          serverNames: ["", ...subsets].map((subset) => serverName(port.number, subset, hostname)),
+        },
+        filters: [http],
+        transportSocket: DOWNSTREAM_MUTUAL_TLS,
+      }));
+    }
+    // Where the application itself holds the address, callers outside the mesh reach it without the agent.
+    if (port.targetAddress === node.address && port.targetPort === port.number) continue;
+    listeners.push(create(ListenerSchema, {
+      name: `${node.address}_${port.number}`,
+      address: socketAddress(node.address, port.number),
+      trafficDirection: TrafficDirection.INBOUND,
+      filterChains: [{ name: "plaintext", filterChainMatch: { transportProtocol: "raw_buffer" }, filters: [http] }],
+    }));
+  }
+  if (chains.length > 0) {
+    listeners.push(create(ListenerSchema, {
+      name: VIRTUAL_INBOUND,
+      address: socketAddress(node.address, node.inboundPort),
+      trafficDirection: TrafficDirection.INBOUND,
+      listenerFilters: [tlsInspector],
+      filterChains: chains,
+    }));
+  }
+  return { listeners, clusters };
+}
+
+/** Names of the subsets that the workload is in, in any client's rules: under each of them it may be asked for. */
+function subsetsOf(index: MeshIndex, hostname: string, labels: Record<string, string>): string[] {
+  const names = new Set<string>();
+  for (const rule of index.destinationRules.allFor(hostname)) {
+    for (const subset of rule.spec.subsets ?? []) {
+      if (selects(subset.labels, labels)) names.add(subset.name);
+    }
+  }
+  return [...names].sort();
+}
+
+/** The cluster of the application itself. Of a DestinationRule only the connection pool holds here, as in Istio. */
+function inboundCluster(mesh: Mesh, node: WorkloadNode, port: WorkloadPort, hostname: string): Cluster {
+  const name = clusterName("inbound", port.number, "", "");
+  const service = mesh.services.get(hostname);
+  const rules = service === undefined ? undefined : meshIndex(mesh).rulesFor(service, node);
+  const policy = effectivePolicy(rules?.trafficPolicy, undefined, port.number);
+  const http2 = isHttp2(portProtocol(port.name, port.protocol));
+  return create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    ...connectionPoolFields(policy.connectionPool, mesh.settings.connectTimeout, http2),
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{
+        lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: targetAddress(port) } } }],
+      }],
+    },
+    metadata: hostname === "" ? undefined : {
+      filterMetadata: { istio: { services: [{ host: hostname, name: node.service, namespace: node.namespace }] } },
+    },
+  });
+}
+
+/** Everything goes to the application: routing happened at the caller. */
+function inboundRoutes(port: WorkloadPort): RouteConfiguration {
+  const name = clusterName("inbound", port.number, "", "");
+  return create(RouteConfigurationSchema, {
+    name,
+    validateClusters: false,
+    virtualHosts: [{
+      name: `inbound|http|${port.number}`,
+      domains: ["*"],
+      routes: [{
+        name: "default",
+        match: { pathSpecifier: { case: "prefix", value: "/" } },
+        action: {
+          case: "route",
+          value: { clusterSpecifier: { case: "cluster", value: name }, timeout: durationFromMs(0) },
+        },
+      }],
+    }],
+  });
+}
+
+function targetAddress({ targetAddress, targetPort }: WorkloadPort): Address {
+  if (!targetAddress.startsWith(UNIX)) return socketAddress(targetAddress, targetPort);
+  const path = targetAddress.slice(UNIX.length);
+  return create(AddressSchema, { address: { case: "pipe", value: { path } } });
+}
+
+/** An IP address and a TCP port. */
+export function socketAddress(address: string, port: number): Address {
+  return create(AddressSchema, {
+    address: { case: "socketAddress", value: { address, portSpecifier: { case: "portValue", value: port } } },
+  });
+}

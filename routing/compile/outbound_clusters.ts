@@ -1,0 +1,149 @@
+/** The clusters by which workloads reach one service: one for each port, and one more for each subset. */
+import { create } from "@bufbuild/protobuf";
+import type { DestinationRule, LoadBalancerSettings } from "../istio/types.ts";
+import type { MeshSettings, Service, ServicePort } from "../mesh.ts";
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { clusterName, serverName } from "../xds/names.ts";
+import { connectionPoolFields } from "./connection_pool.ts";
+import type { RuleSet } from "./destination_rules.ts";
+import { serviceIdentities } from "./identity.ts";
+import { outlierDetection } from "./outlier_detection.ts";
+import { isHttp2 } from "./protocol.ts";
+import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
+import { ADS, autoMutualTls, upstreamMutualTls } from "./transport_socket.ts";
+import { unsupportedPolicy } from "./unsupported.ts";
+import type { CompileWarning, Warn } from "./warning.ts";
+
+/** Compiled clusters of one service under one set of rules, by name. */
+export interface ServiceClusters {
+  clusters: ReadonlyMap<string, Cluster>;
+  warnings: readonly CompileWarning[];
+}
+
+const compiled = new WeakMap<Service, WeakMap<RuleSet, Map<string, ServiceClusters>>>();
+
+/**
+ * The clusters of a service, compiled once for the same service, rules and settings: whoever asks again, for another
+ * client or another state of the mesh, gets the same objects.
+ */
+export function outboundClusters(service: Service, rules: RuleSet, settings: MeshSettings): ServiceClusters {
+  let byRules = compiled.get(service);
+  if (byRules === undefined) compiled.set(service, byRules = new WeakMap());
+  let bySettings = byRules.get(rules);
+  if (bySettings === undefined) byRules.set(rules, bySettings = new Map());
+  const key = `${settings.connectTimeout} ${settings.trustDomain}`;
+  let clusters = bySettings.get(key);
+  if (clusters === undefined) bySettings.set(key, clusters = compile(service, rules, settings));
+  return clusters;
+}
+
+function compile(service: Service, rules: RuleSet, settings: MeshSettings): ServiceClusters {
+  const clusters = new Map<string, Cluster>();
+  const warnings: CompileWarning[] = [];
+  // Without endpoints there is nothing to balance over: such a host is reached by the address the caller dialled.
+  if (service.resolution === "NONE") return { clusters, warnings };
+  const identities = serviceIdentities(service, settings.trustDomain);
+  for (const port of service.ports) {
+    for (const subset of ["", ...rules.subsets.keys()]) {
+      const name = clusterName("outbound", port.number, subset, service.hostname);
+      const cluster = compileCluster(name, { service, port, subset, rules, settings, identities }, (warning) => {
+        warnings.push(warning);
+      });
+      if (cluster !== null) clusters.set(name, cluster);
+    }
+  }
+  return { clusters, warnings };
+}
+
+interface ClusterInput {
+  service: Service;
+  port: ServicePort;
+  subset: string;
+  rules: RuleSet;
+  settings: MeshSettings;
+  identities: readonly string[];
+}
+
+function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster | null {
+  const { port, rules, settings } = input;
+  const subset = rules.subsets.get(input.subset);
+  const rule = subset?.rule ?? rules.rules.find((candidate) => candidate.spec.trafficPolicy === rules.trafficPolicy);
+  const policy = effectivePolicy(rules.trafficPolicy, subset?.subset.trafficPolicy, port.number);
+  if (rule !== undefined) warnUnsupported(rule, policy, warn);
+  if (policy.tls?.mode === "SIMPLE" || policy.tls?.mode === "MUTUAL") {
+    // Never fall back to plaintext where a rule asks for TLS.
+    if (rule !== undefined) {
+      warn(
+        ofRule(
+          rule,
+          "trafficPolicy.tls.mode",
+          `TLS of mode ${policy.tls.mode} is not supported: ${name} is not reachable`,
+        ),
+      );
+    }
+    return null;
+  }
+  return create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: ADS, serviceName: name },
+    lbPolicy: lbPolicy(policy.loadBalancer),
+    ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, isHttp2(port.protocol)),
+    outlierDetection: policy.outlierDetection === undefined ? undefined : outlierDetection(policy.outlierDetection),
+    // Endpoints known to be unhealthy are sent too, so panic routing to them stays off unless a rule asks for it.
+    commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
+    ...transportSocketFields(input, policy),
+    metadata: { filterMetadata: { istio: istioMetadata(input, rule) } },
+  });
+}
+
+function transportSocketFields({ service, port, subset, identities }: ClusterInput, { tls }: EffectivePolicy) {
+  if (tls?.mode === "DISABLE") return {};
+  const mutualTls = (sni: string | undefined, subjectAltNames: readonly string[] | undefined) =>
+    upstreamMutualTls({
+      sni: sni || serverName(port.number, subset, service.hostname),
+      subjectAltNames: subjectAltNames?.length ? subjectAltNames : identities,
+      http2: isHttp2(port.protocol),
+    });
+  if (tls?.mode === "ISTIO_MUTUAL") return { transportSocket: mutualTls(tls.sni, tls.subjectAltNames) };
+  if (service.location === "MESH_EXTERNAL") return {};
+  return { transportSocketMatches: autoMutualTls(mutualTls(undefined, undefined)) };
+}
+
+function istioMetadata({ service, port, subset }: ClusterInput, rule: DestinationRule | undefined) {
+  const { namespace, name } = rule?.metadata ?? {};
+  return {
+    services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
+    default_original_port: port.number,
+    ...(subset === "" ? {} : { subset }),
+    ...(rule === undefined
+      ? {}
+      : { config: `/apis/${rule.apiVersion}/namespaces/${namespace}/destination-rule/${name}` }),
+  };
+}
+
+function lbPolicy(settings: LoadBalancerSettings | undefined): Cluster_LbPolicy {
+  switch (settings?.simple) {
+    case "ROUND_ROBIN":
+      return Cluster_LbPolicy.ROUND_ROBIN;
+    case "RANDOM":
+      return Cluster_LbPolicy.RANDOM;
+    default:
+      return Cluster_LbPolicy.LEAST_REQUEST;
+  }
+}
+
+function warnUnsupported(rule: DestinationRule, policy: EffectivePolicy, warn: Warn): void {
+  for (const field of unsupportedPolicy(policy, rule.spec.trafficPolicy)) {
+    warn(ofRule(rule, `trafficPolicy.${field}`, "is not supported and has no effect"));
+  }
+}
+
+function ofRule({ metadata }: DestinationRule, field: string, message: string): CompileWarning {
+  return { kind: "DestinationRule", namespace: metadata.namespace, name: metadata.name, field, message };
+}

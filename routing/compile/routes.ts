@@ -1,0 +1,117 @@
+/** The HTTP routes of a VirtualService for one client and one port. */
+import { create } from "@bufbuild/protobuf";
+import type { HTTPMatchRequest, HTTPRoute, VirtualService } from "../istio/types.ts";
+import { type Route, RouteSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { packAny } from "../xds/resources.ts";
+import type { Client } from "./destination_rules.ts";
+import { httpFault } from "./fault.ts";
+import { type HeaderFields, headerFields } from "./header_operations.ts";
+import { FAULT_FILTER } from "./http_connection_manager.ts";
+import { selects } from "./labels.ts";
+import { directResponseAction, redirectAction } from "./redirect.ts";
+import { defaultRouteAction, type ResolveCluster, routeAction } from "./route_action.ts";
+import { isCatchAll, routeMatch } from "./route_match.ts";
+import { unsupportedRoute } from "./unsupported.ts";
+import { MESH_GATEWAY } from "./virtual_services.ts";
+
+export interface RouteContext {
+  client: Client;
+  /** Port of the virtual host: what `match.port` is held against. */
+  port: number;
+  resolve: (destination: Parameters<ResolveCluster>[0], field: string) => string;
+  /** Takes a warning about a field of the VirtualService. */
+  warn: (field: string, message: string) => void;
+}
+
+/** The one route of a host that no rule names. */
+export function defaultRoute(cluster: string): Route {
+  return create(RouteSchema, {
+    name: "default",
+    match: routeMatch(undefined),
+    action: { case: "route", value: defaultRouteAction(cluster) },
+  });
+}
+
+/**
+ * The routes of a rule in their order, each match block a route of its own. What cannot apply to the client is left
+ * out, and so is what stands behind a route that takes every request.
+ */
+export function virtualServiceRoutes(virtualService: VirtualService, context: RouteContext): Route[] {
+  const routes: Route[] = [];
+  for (const [index, route] of (virtualService.spec.http ?? []).entries()) {
+    const blocks: (HTTPMatchRequest | undefined)[] = route.match?.length ? route.match : [undefined];
+    for (const match of blocks) {
+      if (!sourceMatches(match, context.client) || (match?.port ?? context.port) !== context.port) continue;
+      const compiled = compileRoute(route, match, `http[${index}]`, context);
+      if (compiled === undefined) continue;
+      routes.push(compiled);
+      if (isCatchAll(compiled.match!)) return routes;
+    }
+  }
+  return routes;
+}
+
+/**
+ * One character for each match block of a rule: whether the client can be meant by it. Clients of one namespace with
+ * the same answer share their routes.
+ */
+export function sourceSignature(virtualService: VirtualService, client: Client): string {
+  return (virtualService.spec.http ?? []).flatMap(({ match }) => match ?? [])
+    .map((match) => sourceMatches(match, client) ? "1" : "0").join("");
+}
+
+/** A block's own gateways replace its conditions on the source, as in Istio. */
+function sourceMatches(match: HTTPMatchRequest | undefined, client: Client): boolean {
+  if (match === undefined) return true;
+  if (match.gateways?.length) return match.gateways.includes(MESH_GATEWAY);
+  return selects(match.sourceLabels, client.labels) &&
+    (!match.sourceNamespace || match.sourceNamespace === client.namespace);
+}
+
+function compileRoute(
+  route: HTTPRoute,
+  match: HTTPMatchRequest | undefined,
+  path: string,
+  context: RouteContext,
+): Route | undefined {
+  for (const field of unsupportedRoute(route)) {
+    context.warn(`${path}.${field}`, "is not supported and has no effect");
+  }
+  const compiled = compileAction(route, path, context);
+  if (compiled === undefined) return undefined;
+  const { authority: _, ...headers } = compiled.headers;
+  const fault = route.fault === undefined ? undefined : httpFault(route.fault);
+  return create(RouteSchema, {
+    name: match?.name ? `${route.name ?? ""}.${match.name}` : route.name ?? "",
+    match: routeMatch(match),
+    action: compiled.action,
+    ...headers,
+    typedPerFilterConfig: fault === undefined ? {} : { [FAULT_FILTER]: packAny(HTTPFaultSchema, fault) },
+  });
+}
+
+function compileAction(
+  route: HTTPRoute,
+  path: string,
+  context: RouteContext,
+): { action: Route["action"]; headers: HeaderFields } | undefined {
+  if (route.redirect !== undefined) {
+    const redirect = redirectAction(route.redirect, context.port);
+    if (redirect === undefined) {
+      context.warn(`${path}.redirect.redirectCode`, `must be 301, 302, 303, 307 or 308: the route is left out`);
+      return undefined;
+    }
+    return { action: { case: "redirect", value: redirect }, headers: headerFields(route.headers) };
+  }
+  if (route.directResponse !== undefined) {
+    const response = directResponseAction(route.directResponse);
+    return { action: { case: "directResponse", value: response }, headers: headerFields(route.headers) };
+  }
+  if (!route.route?.length) return undefined;
+  const { action, headers } = routeAction(
+    route,
+    (destination, field) => context.resolve(destination, `${path}.${field}.destination`),
+  );
+  return { action: { case: "route", value: action }, headers };
+}

@@ -1,0 +1,117 @@
+/** TLS between workloads of the mesh: both ends of mutual TLS 1.3, with secrets the agent keeps to itself. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { Cluster_TransportSocketMatchSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { type TransportSocket, TransportSocketSchema } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import { ApiVersion, type ConfigSource, ConfigSourceSchema } from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+import { RawBufferSchema } from "../xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
+import {
+  SubjectAltNameMatcher_SanType,
+  TlsParameters_TlsProtocol,
+} from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import {
+  type CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { packAny } from "../xds/resources.ts";
+
+/** Name of the secret with the workload's certificate and key. */
+export const WORKLOAD_CERTIFICATE = "default";
+/** Name of the secret with the mesh's trust bundle. */
+export const TRUST_BUNDLE = "ROOTCA";
+
+/**
+ * What the two ends offer for HTTP/1.1: what Istio's client sends for it, and of Istio's server the same protocol.
+ * A mesh client is told apart by `istio-http/1.1`; the server agrees on `http/1.1`.
+ */
+const CLIENT_ALPN = ["istio-http/1.1", "istio", "http/1.1"];
+const CLIENT_ALPN_HTTP2 = ["istio-h2", "istio", "h2"];
+const SERVER_ALPN = ["http/1.1"];
+
+const TLS = "envoy.transport_sockets.tls";
+
+/** Resources that come over the stream the referring resource came over. */
+export const ADS: ConfigSource = create(ConfigSourceSchema, {
+  configSourceSpecifier: { case: "ads", value: {} },
+  // Istio's: a proxy waits for a resource as long as it takes, instead of going on without.
+  initialFetchTimeout: durationFromMs(0),
+  resourceApiVersion: ApiVersion.V3,
+});
+
+/** No TLS. */
+export const RAW_BUFFER: TransportSocket = create(TransportSocketSchema, {
+  name: "envoy.transport_sockets.raw_buffer",
+  configType: { case: "typedConfig", value: packAny(RawBufferSchema, create(RawBufferSchema)) },
+});
+
+export interface UpstreamIdentity {
+  sni: string;
+  /** URIs of which the server's certificate must carry one; empty: whatever the trust bundle vouches for. */
+  subjectAltNames: readonly string[];
+  http2: boolean;
+}
+
+/** The client's end: presents the workload's certificate, and checks the server's against the names it may have. */
+export function upstreamMutualTls(identity: UpstreamIdentity): TransportSocket {
+  const context = create(UpstreamTlsContextSchema, {
+    sni: identity.sni,
+    commonTlsContext: commonContext(identity.http2 ? CLIENT_ALPN_HTTP2 : CLIENT_ALPN, identity.subjectAltNames),
+  });
+  return create(TransportSocketSchema, {
+    name: TLS,
+    configType: { case: "typedConfig", value: packAny(UpstreamTlsContextSchema, context) },
+  });
+}
+
+/** The server's end: demands a certificate from the client. */
+export const DOWNSTREAM_MUTUAL_TLS: TransportSocket = create(TransportSocketSchema, {
+  name: TLS,
+  configType: {
+    case: "typedConfig",
+    value: packAny(
+      DownstreamTlsContextSchema,
+      create(DownstreamTlsContextSchema, {
+        requireClientCertificate: true,
+        commonTlsContext: commonContext(SERVER_ALPN, []),
+      }),
+    ),
+  },
+});
+
+/** Mutual TLS to endpoints that are known to take it, plaintext to the others: Istio's auto mTLS. */
+export function autoMutualTls(
+  mutualTls: TransportSocket,
+): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] {
+  return [
+    { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: mutualTls },
+    { name: "tlsMode-disabled", match: {}, transportSocket: RAW_BUFFER },
+  ];
+}
+
+function commonContext(
+  alpnProtocols: string[],
+  subjectAltNames: readonly string[],
+): MessageInitShape<typeof CommonTlsContextSchema> {
+  return {
+    // The maximum is said too, because Envoy's default for clients ends at 1.2.
+    tlsParams: {
+      tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+      tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+    },
+    alpnProtocols,
+    tlsCertificateSdsSecretConfigs: [{ name: WORKLOAD_CERTIFICATE, sdsConfig: ADS }],
+    validationContextType: {
+      case: "combinedValidationContext",
+      value: {
+        defaultValidationContext: {
+          matchTypedSubjectAltNames: subjectAltNames.map((uri) => ({
+            sanType: SubjectAltNameMatcher_SanType.URI,
+            matcher: { matchPattern: { case: "exact", value: uri } },
+          })),
+        },
+        validationContextSdsSecretConfig: { name: TRUST_BUNDLE, sdsConfig: ADS },
+      },
+    },
+  };
+}

@@ -1,0 +1,59 @@
+/** Which VirtualServices a client follows for a host. */
+import type { VirtualService } from "../istio/types.ts";
+import { resolveHost } from "../istio/host.ts";
+import type { Mesh } from "../mesh.ts";
+import { HostTable } from "./host_table.ts";
+import { exportBreadth, exportedTo } from "./visibility.ts";
+
+/** The reserved gateway that means every workload of the mesh. */
+export const MESH_GATEWAY = "mesh";
+
+/** VirtualServices with HTTP routes for workloads of the mesh, by host. */
+export class VirtualServiceIndex {
+  readonly #byHost = new HostTable<VirtualService>();
+
+  /** @param virtualServices in order of precedence */
+  constructor(mesh: Mesh, virtualServices: readonly VirtualService[]) {
+    for (const virtualService of virtualServices) {
+      const { spec, metadata } = virtualService;
+      if (spec.http === undefined || spec.http.length === 0 || !appliesToMesh(virtualService)) continue;
+      const hosts = new Set(
+        (spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace, mesh.settings.domain).toLowerCase()),
+      );
+      for (const host of hosts) this.#byHost.add(host, virtualService);
+    }
+  }
+
+  /**
+   * Those that name or cover the host and are visible in the namespace, by precedence: the most specific host first;
+   * for one host, as in Istio, those of the client's namespace alone, then those exported to named namespaces, then
+   * the public ones; each of these the oldest first. The first that has a route for the client is the one in force.
+   */
+  candidates(host: string, namespace: string): VirtualService[] {
+    const candidates: VirtualService[] = [];
+    for (const matching of this.#byHost.matches(host.toLowerCase())) {
+      candidates.push(...visible(matching, namespace));
+    }
+    return candidates;
+  }
+
+  /** Hosts that VirtualServices visible in the namespace name, with those of exactly this host. */
+  *hosts(namespace: string): Iterable<[string, VirtualService[]]> {
+    for (const host of this.#byHost.hosts()) {
+      const applying = visible(this.#byHost.at(host), namespace);
+      if (applying.length > 0) yield [host, applying];
+    }
+  }
+}
+
+/** Whether the rule speaks to workloads: by default it does, and not when it names gateways without `mesh`. */
+function appliesToMesh({ spec }: VirtualService): boolean {
+  return spec.gateways === undefined || spec.gateways.length === 0 || spec.gateways.includes(MESH_GATEWAY);
+}
+
+function visible(virtualServices: readonly VirtualService[], namespace: string): VirtualService[] {
+  const seen = virtualServices.filter(({ spec, metadata }) => exportedTo(spec.exportTo, metadata.namespace, namespace));
+  if (seen.length < 2) return seen;
+  const breadth = ({ spec, metadata }: VirtualService) => exportBreadth(spec.exportTo, metadata.namespace);
+  return seen.sort((one, other) => breadth(one) - breadth(other));
+}
