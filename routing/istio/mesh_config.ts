@@ -1,0 +1,147 @@
+/** `mesh.yaml`: settings of the whole mesh, by the names of Istio's MeshConfig. */
+import { message } from "../yaml/collections.ts";
+import { Cursor, Report } from "../yaml/cursor.ts";
+import { parseYaml } from "../yaml/parse.ts";
+import { anything, enumeration, type Schema, string, text } from "../yaml/schema.ts";
+import type { MeshSettings } from "../mesh.ts";
+import { duration, parseDuration } from "./duration.ts";
+import { type Problem, problemOf } from "./problem.ts";
+import { dnsLabel } from "./schema/names.ts";
+
+/** Istio's defaults (DefaultMeshConfig in its source). */
+export const defaultMeshSettings: Readonly<MeshSettings> = {
+  trustDomain: "cluster.local",
+  domain: "cluster.local",
+  rootNamespace: "istio-system",
+  outboundTrafficPolicy: "ALLOW_ANY",
+  connectTimeout: 10_000,
+  accessLogFile: "",
+  accessLogEncoding: "TEXT",
+  accessLogFormat: "",
+};
+
+interface InForce {
+  trustDomain?: string;
+  rootNamespace?: string;
+  outboundTrafficPolicy?: { mode?: "ALLOW_ANY" | "REGISTRY_ONLY" | "ALLOW_ANY_DYNAMIC_DNS" };
+  connectTimeout?: string;
+  accessLogFile?: string;
+  accessLogEncoding?: "TEXT" | "JSON";
+  accessLogFormat?: string;
+}
+
+/** Fields of MeshConfig that this version takes and does not act on. */
+const notInForce = [
+  "ca",
+  "caCertificates",
+  "configSources",
+  "defaultConfig",
+  "defaultDestinationRuleExportTo",
+  "defaultHttpRetryPolicy",
+  "defaultInboundHttpRetryPolicy",
+  "defaultProviders",
+  "defaultServiceExportTo",
+  "defaultTrafficPolicy",
+  "defaultVirtualServiceExportTo",
+  "disableEnvoyListenerLog",
+  "discoverySelectors",
+  "dnsRefreshRate",
+  "enableAutoMtls",
+  "enableEnvoyAccessLogService",
+  "enablePrometheusMerge",
+  "enableTracing",
+  "extensionProviders",
+  "h2UpgradePolicy",
+  "hboneIdleTimeout",
+  "inboundClusterStatName",
+  "inboundTrafficPolicy",
+  "ingressClass",
+  "ingressControllerMode",
+  "ingressSelector",
+  "ingressService",
+  "localityLbSetting",
+  "meshMTLS",
+  "outboundClusterStatName",
+  "pathNormalization",
+  "protocolDetectionTimeout",
+  "proxyHttpPort",
+  "proxyInboundListenPort",
+  "proxyListenPort",
+  "serviceEntryVisibility",
+  "serviceScopeConfigs",
+  "serviceSettings",
+  "tcpKeepalive",
+  "tlsDefaults",
+  "trustDomainAliases",
+  "verifyCertificateAtClient",
+  "zoneAwareLbSetting",
+] as const;
+
+type MeshConfig = InForce & { [name in (typeof notInForce)[number]]?: unknown };
+
+/** A text rule: trust domain of the SPIFFE specification, §2.1. */
+export function trustDomain(value: string): string | undefined {
+  return /^[a-z0-9._-]{1,255}$/.test(value) ? undefined : "be a trust domain (lower-case letters, digits, -, _, dots)";
+}
+
+/** A text rule: absolute path, or nothing. */
+function logPath(value: string): string | undefined {
+  return value === "" || value.startsWith("/") ? undefined : "be an absolute path such as /dev/stdout, or empty";
+}
+
+const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
+  trustDomain: string(trustDomain),
+  rootNamespace: string(dnsLabel),
+  outboundTrafficPolicy: message<NonNullable<InForce["outboundTrafficPolicy"]>>({
+    mode: enumeration("ALLOW_ANY", "REGISTRY_ONLY", "ALLOW_ANY_DYNAMIC_DNS"),
+  }),
+  connectTimeout: duration(),
+  accessLogFile: string(logPath),
+  accessLogEncoding: enumeration("TEXT", "JSON"),
+  accessLogFormat: text(),
+  ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
+    [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
+  },
+}, ({ outboundTrafficPolicy, enableAutoMtls }, cursor) => {
+  for (const name of notInForce) {
+    // Mutual TLS between workloads is always on: saying so is no promise unkept.
+    if (!cursor.has(name) || (name === "enableAutoMtls" && enableAutoMtls === true)) continue;
+    cursor.atKey(name).warning("accepted but not in force in this version");
+  }
+  if (outboundTrafficPolicy?.mode === "ALLOW_ANY_DYNAMIC_DNS") {
+    cursor.at("outboundTrafficPolicy", "mode").warning("is taken as ALLOW_ANY in this version");
+  }
+});
+
+/**
+ * Reads `mesh.yaml`. Settings that are absent or wrong have Istio's defaults; a text without content is valid.
+ *
+ * @param file Name for messages.
+ */
+export function parseMeshConfig(file: string, text: string): { settings: MeshSettings; problems: Problem[] } {
+  const subject = { kind: "MeshConfig", namespace: "", name: "" };
+  const { documents, problems: unreadable } = parseYaml(text);
+  const problems = unreadable.map((problem) => problemOf(file, subject, { severity: "error", path: "", ...problem }));
+  const report = new Report();
+  const [document, second] = documents;
+  if (second !== undefined) {
+    new Cursor(second, report).error("must be the only document of the file: remove the others");
+  }
+  const config = document === undefined ? {} : meshConfig(new Cursor(document, report)) ?? {};
+  problems.push(...report.issues.map((issue) => problemOf(file, subject, issue)));
+  return { settings: settingsOf(config), problems };
+}
+
+function settingsOf(config: InForce): MeshSettings {
+  const { connectTimeout, outboundTrafficPolicy } = config;
+  return {
+    trustDomain: config.trustDomain ?? defaultMeshSettings.trustDomain,
+    domain: defaultMeshSettings.domain,
+    rootNamespace: config.rootNamespace ?? defaultMeshSettings.rootNamespace,
+    outboundTrafficPolicy: outboundTrafficPolicy?.mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
+    connectTimeout: connectTimeout === undefined ? defaultMeshSettings.connectTimeout : parseDuration(connectTimeout),
+    accessLogFile: config.accessLogFile ?? defaultMeshSettings.accessLogFile,
+    accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
+    accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
+  };
+}
