@@ -1,0 +1,38 @@
+import type { Answer } from "./http_client.ts";
+
+export interface LoadResult {
+  requests: number;
+  /** What each request that was not answered 200 got instead; empty: none was dropped. */
+  failures: string[];
+}
+
+/** Requests one after the other, on several connections, until it is stopped. */
+export class Load {
+  private running = true;
+  private requests = 0;
+  private readonly failures: string[] = [];
+  private readonly done: Promise<unknown>;
+
+  /** @param send One request; it is called again as soon as it has answered. */
+  constructor(send: () => Promise<Answer>, concurrency = 4) {
+    this.done = Promise.all(Array.from({ length: concurrency }, async () => {
+      while (this.running) await this.one(send);
+    }));
+  }
+
+  async stop(): Promise<LoadResult> {
+    this.running = false;
+    await this.done;
+    return { requests: this.requests, failures: this.failures };
+  }
+
+  private async one(send: () => Promise<Answer>): Promise<void> {
+    try {
+      const { status, body } = await send();
+      if (status !== 200) this.failures.push(`${status} ${body.slice(0, 120)}`);
+    } catch (error) {
+      this.failures.push(error instanceof Error ? error.message : String(error));
+    }
+    this.requests++;
+  }
+}
