@@ -47,7 +47,7 @@ const algorithm = "ES256";
 const tokenLimit = 64 * 1024;
 
 /**
- * Makes a token. Its size is about 2 KiB.
+ * Makes a token of somewhat over 1 KiB.
  *
  * @throws {AdmissionError} `bad_request`
  */
