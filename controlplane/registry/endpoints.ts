@@ -1,0 +1,86 @@
+/** Endpoints of services: from WorkloadEntries, from a ServiceEntry's own list, from agents' registrations. */
+import { isIP } from "node:net";
+import type { WorkloadEntry, WorkloadEntrySpec } from "../../routing/istio/types.ts";
+import type { Endpoint } from "../../routing/mesh.ts";
+import type { RegisteredWorkload } from "./registered_workloads.ts";
+
+/** A port of a service, and where a workload that says nothing else of it listens. */
+export interface DialledPort {
+  name: string;
+  number: number;
+  /** A number, or the name of one of the workload's ports. */
+  target: number | string;
+}
+
+/** Istio's label by which a WorkloadEntry says that a mesh proxy serves it. */
+const tlsModeLabel = "security.istio.io/tlsMode";
+
+/** The endpoint that a WorkloadEntry is for these ports; `null` where it has no IP address, or none of the ports. */
+export function entryEndpoint(
+  spec: WorkloadEntrySpec,
+  place: { namespace: string; name: string },
+  ports: DialledPort[],
+): Endpoint | null {
+  const { address = "", labels = {} } = spec;
+  if (isIP(address) === 0) return null;
+  const dialled: Record<number, number> = {};
+  for (const { name, number, target } of ports) {
+    // An entry's own ports go by the service port's name; a named target port goes by its own.
+    const port = own(spec.ports, name) ?? (typeof target === "number" ? target : own(spec.ports, target));
+    if (port !== undefined) dialled[number] = port;
+  }
+  if (Object.keys(dialled).length === 0) return null;
+  return {
+    address,
+    ports: dialled,
+    tlsMode: own(labels, tlsModeLabel) === "istio" ? "istio" : "disabled",
+    labels,
+    namespace: place.namespace,
+    serviceAccount: spec.serviceAccount ?? "",
+    workload: place.name,
+    locality: spec.locality ?? "",
+    weight: spec.weight ?? 1,
+    healthy: true,
+  };
+}
+
+/** The endpoints of the WorkloadEntries of a namespace that a selector chooses; none for an empty selector. */
+export function selectedEndpoints(
+  entries: WorkloadEntry[],
+  namespace: string,
+  selector: Record<string, string>,
+  ports: DialledPort[],
+): Endpoint[] {
+  if (Object.keys(selector).length === 0) return [];
+  return entries
+    .filter(({ metadata, spec }) => metadata.namespace === namespace && matches(selector, spec.labels ?? {}))
+    .map(({ metadata, spec }) => entryEndpoint(spec, metadata, ports))
+    .filter((endpoint) => endpoint !== null);
+}
+
+/** The endpoint of a registered workload: its agent's inbound port, for each of the service's ports that it serves. */
+export function workloadEndpoint({ node, healthy }: RegisteredWorkload, ports: { number: number }[]): Endpoint | null {
+  const served = ports.filter(({ number }) => node.ports.some((port) => port.number === number));
+  if (served.length === 0) return null;
+  return {
+    address: node.address,
+    ports: Object.fromEntries(served.map(({ number }) => [number, node.inboundPort])),
+    tlsMode: "istio",
+    labels: node.labels,
+    namespace: node.namespace,
+    serviceAccount: node.serviceAccount,
+    workload: node.workload,
+    locality: node.locality,
+    weight: 1,
+    healthy,
+  };
+}
+
+/** Whether the labels have all that the selector asks for. */
+export function matches(selector: Record<string, string>, labels: Record<string, string>): boolean {
+  return Object.entries(selector).every(([key, value]) => own(labels, key) === value);
+}
+
+function own<Value>(record: Record<string, Value> | undefined, key: string): Value | undefined {
+  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined;
+}

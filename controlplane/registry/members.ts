@@ -1,0 +1,105 @@
+/** Puts registered workloads behind the services they name; makes the service where no resource has. */
+import { portProtocol } from "../../routing/compile/protocol.ts";
+import { resolveHost } from "../../routing/istio/host.ts";
+import type { Service, ServicePort } from "../../routing/mesh.ts";
+import type { WorkloadNode } from "../../routing/xds/node.ts";
+import { matches, workloadEndpoint } from "./endpoints.ts";
+import type { Conflict, PublishedHost } from "./published_hosts.ts";
+import type { RegisteredWorkload } from "./registered_workloads.ts";
+
+const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/**
+ * All services: the published ones with their members, and those that registrations make.
+ *
+ * A workload's namespace comes from its certificate, so that nobody joins or makes a service of another namespace.
+ */
+export function withMembers(
+  hosts: Map<string, PublishedHost>,
+  workloads: RegisteredWorkload[],
+  domain: string,
+): { services: Service[]; conflicts: Conflict[] } {
+  const services = new Map([...hosts].map(([hostname, { service }]) => [hostname, service]));
+  const conflicts: Conflict[] = [];
+  for (const workload of workloads) {
+    const { node } = workload;
+    if (node.service === "") continue;
+    const hostname = hostnameOf(node, hosts, domain);
+    const host = hosts.get(hostname);
+    const refusal = host === undefined ? refusalToMake(node) : refusalToJoin(node, host);
+    const service = services.get(hostname) ?? made(node, hostname);
+    const next = host === undefined ? withPorts(service, node, conflicts) : service;
+    const endpoint = workloadEndpoint(workload, next.ports);
+    if (refusal !== null) conflicts.push(conflictOf(node, refusal));
+    else if (endpoint !== null) services.set(hostname, { ...next, endpoints: [...next.endpoints, endpoint] });
+    else if (node.ports.length > 0) {
+      conflicts.push(conflictOf(node, `it serves none of the ports of ${hostname}: ${portsOf(next.ports)}`));
+    }
+  }
+  return { services: [...services.values()], conflicts };
+}
+
+/** The host that a workload's `service` means; routing finds the same name for its inbound filter chains. */
+function hostnameOf({ service, namespace }: WorkloadNode, hosts: Map<string, PublishedHost>, domain: string): string {
+  const hostname = resolveHost(service, namespace, domain);
+  return !hosts.has(hostname) && hosts.get(service)?.service.namespace === namespace ? service : hostname;
+}
+
+function refusalToJoin(node: WorkloadNode, { service, selector, publisher }: PublishedHost): string | null {
+  const { kind, namespace, name } = publisher;
+  if (namespace !== node.namespace) return `${service.hostname} is a host of namespace ${namespace}`;
+  if (service.location === "MESH_EXTERNAL") {
+    return `${kind} ${namespace}/${name} is MESH_EXTERNAL: agents' workloads join one that is MESH_INTERNAL`;
+  }
+  if (!matches(selector, node.labels)) {
+    const wanted = Object.entries(selector).map(([key, value]) => `${key}=${value}`).join(",");
+    return `its labels do not match the selector of ${kind} ${namespace}/${name}: ${wanted}`;
+  }
+  return null;
+}
+
+function refusalToMake({ service }: WorkloadNode): string | null {
+  if (dnsLabel.test(service)) return null;
+  return `no ServiceEntry publishes ${
+    JSON.stringify(service.slice(0, 253))
+  }, and it is no name that a service could have`;
+}
+
+function made({ service, namespace }: WorkloadNode, hostname: string): Service {
+  return {
+    hostname,
+    name: service,
+    namespace,
+    ports: [],
+    location: "MESH_INTERNAL",
+    resolution: "STATIC",
+    addresses: [],
+    exportTo: ["*"],
+    subjectAltNames: [],
+    endpoints: [],
+  };
+}
+
+/** A service that registrations make has the ports of all of them; of two with one number the first holds. */
+function withPorts(service: Service, node: WorkloadNode, conflicts: Conflict[]): Service {
+  const ports = new Map(service.ports.map((port) => [port.number, port]));
+  for (const { name, number, protocol } of node.ports) {
+    const port: ServicePort = { name, number, protocol: portProtocol(name, protocol) };
+    const first = ports.get(number);
+    if (first === undefined) ports.set(number, port);
+    else if (first.protocol !== port.protocol) {
+      const message = `port ${number} of ${service.hostname} is ${first.protocol} by an earlier workload, ` +
+        `here ${port.protocol}: give both one protocol`;
+      conflicts.push(conflictOf(node, message));
+    }
+  }
+  return { ...service, ports: [...ports.values()].sort((a, b) => a.number - b.number) };
+}
+
+function portsOf(ports: ServicePort[]): string {
+  return ports.map(({ number }) => number).join(", ") || "it has none";
+}
+
+function conflictOf({ namespace, agent, workload }: WorkloadNode, message: string): Conflict {
+  return { kind: "Workload", namespace, name: `${workload}.${agent}`, message };
+}

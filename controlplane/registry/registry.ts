@@ -1,0 +1,105 @@
+/** What the mesh consists of right now, from resources and registrations, as the input of compilation. */
+import { logger } from "../../log/log.ts";
+import type { DestinationRule, Resource, VirtualService } from "../../routing/istio/types.ts";
+import type { Mesh, MeshSettings, Service } from "../../routing/mesh.ts";
+import { withMembers } from "./members.ts";
+import { type Conflict, publishedHosts } from "./published_hosts.ts";
+import type { RegisteredWorkload } from "./registered_workloads.ts";
+
+const log = logger("registry");
+
+export class Registry {
+  readonly #settings: MeshSettings;
+  readonly #workloads: () => RegisteredWorkload[];
+  #resources: Resource[] = [];
+  #mesh: Mesh;
+  #conflicts: Conflict[] = [];
+  #texts = new Map<string, string>();
+  #stale = true;
+
+  /** @param workloads the registered ones of the moment */
+  constructor(settings: MeshSettings, workloads: () => RegisteredWorkload[]) {
+    this.#settings = settings;
+    this.#workloads = workloads;
+    this.#mesh = { settings, services: new Map(), virtualServices: [], destinationRules: [] };
+  }
+
+  setResources(resources: Resource[]): void {
+    this.#resources = resources;
+    this.#stale = true;
+  }
+
+  /** To be called when the workloads have changed. */
+  invalidate(): void {
+    this.#stale = true;
+  }
+
+  /**
+   * The mesh as it is now. What has not changed since the last time is the very same object: a service, a rule, or
+   * all of it.
+   */
+  mesh(): Mesh {
+    this.#refresh();
+    return this.#mesh;
+  }
+
+  /** What is not in force as it asks to be. */
+  conflicts(): Conflict[] {
+    this.#refresh();
+    return this.#conflicts;
+  }
+
+  #refresh(): void {
+    if (!this.#stale) return;
+    this.#stale = false;
+    const { domain } = this.#settings;
+    const published = publishedHosts(this.#resources, domain);
+    const { services, conflicts } = withMembers(published.hosts, this.#workloads(), domain);
+    this.#report([...published.conflicts, ...conflicts]);
+    const next: Mesh = {
+      settings: this.#settings,
+      services: this.#unchangedKept(services),
+      virtualServices: this.#resources.filter(({ kind }) => kind === "VirtualService") as VirtualService[],
+      destinationRules: this.#resources.filter(({ kind }) => kind === "DestinationRule") as DestinationRule[],
+    };
+    if (!sameMesh(this.#mesh, next)) this.#mesh = next;
+  }
+
+  /** Services by hostname, in the order of hostnames; one that reads as before is the object of before. */
+  #unchangedKept(services: Service[]): Map<string, Service> {
+    const texts = new Map<string, string>();
+    const kept = new Map<string, Service>();
+    for (const service of services.sort((a, b) => a.hostname < b.hostname ? -1 : 1)) {
+      const { hostname } = service;
+      const text = JSON.stringify(service);
+      const before = this.#mesh.services.get(hostname);
+      texts.set(hostname, text);
+      kept.set(hostname, before !== undefined && this.#texts.get(hostname) === text ? before : service);
+    }
+    this.#texts = texts;
+    return kept;
+  }
+
+  #report(conflicts: Conflict[]): void {
+    const known = new Set(this.#conflicts.map(describe));
+    for (const conflict of conflicts) {
+      if (!known.has(describe(conflict))) log.warn(describe(conflict));
+    }
+    this.#conflicts = conflicts;
+  }
+}
+
+function describe({ kind, namespace, name, message }: Conflict): string {
+  return `${kind}/${namespace}/${name}: ${message}`;
+}
+
+function sameMesh(one: Mesh, other: Mesh): boolean {
+  return one.services.size === other.services.size &&
+    sameItems(one.virtualServices, other.virtualServices) &&
+    sameItems(one.destinationRules, other.destinationRules) &&
+    [...other.services].every(([hostname, service]) => one.services.get(hostname) === service);
+}
+
+function sameItems(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
+}
