@@ -50,7 +50,8 @@ export function inboundHttp(statPrefix: string, routeConfig: RouteConfiguration,
     // The application learns its caller's identity. Workload certificates have no subject and no DNS names to tell.
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
     setCurrentClientCertDetails: { uri: true },
-    httpFilters: [faultFilter, routerFilter],
+    // Faults are injected at the caller.
+    httpFilters: [routerFilter],
   });
 }
 
