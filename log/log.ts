@@ -18,6 +18,11 @@ export function logLevel(): Level {
   return threshold;
 }
 
+/** Changes the level of the running process. */
+export function setLogLevel(level: Level): void {
+  threshold = level;
+}
+
 /** Names a part of the program in every line it writes: `const log = logger("push")`. */
 export function logger(scope: string): Record<Level, (message: string, fields?: Fields) => void> {
   const write = (level: Level) => (message: string, fields?: Fields) => {

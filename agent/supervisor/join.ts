@@ -47,7 +47,7 @@ export async function joinMesh(token: string, identities: string[]): Promise<Joi
         "look at its log for the reason",
       );
     }
-    const chain = withoutRoots([certificate.chain].flat().join("\n"), answer.trustBundle);
+    const chain = withoutRoots(certificate.chain.join("\n"), answer.trustBundle);
     joined.set(identity, describeIdentity(chain, privateKeyPem));
   }
   const { trustDomain, trustBundle, controlPlane } = answer;
@@ -55,8 +55,8 @@ export async function joinMesh(token: string, identities: string[]): Promise<Joi
 }
 
 interface JoinAnswer extends MeshFacts {
-  /** `chain` is PEM, whole or certificate by certificate. */
-  certificates: { identity: string; chain: string | string[] }[];
+  /** `chain` is PEM, certificate by certificate: the leaf first, the root last. */
+  certificates: { identity: string; chain: string[] }[];
 }
 
 function readJoinToken(token: string): JoinToken {
@@ -136,7 +136,5 @@ function isJoinAnswer(value: unknown): value is JoinAnswer {
   const answer = value as Partial<JoinAnswer> | null;
   return typeof answer?.trustDomain === "string" && typeof answer.trustBundle === "string" &&
     Array.isArray(answer.controlPlane) && Array.isArray(answer.certificates) &&
-    answer.certificates.every((one) =>
-      typeof one?.identity === "string" && [one.chain].flat().every((part) => typeof part === "string")
-    );
+    answer.certificates.every((one) => typeof one?.identity === "string" && Array.isArray(one.chain));
 }

@@ -1,0 +1,96 @@
+/** From agent.yaml to what the agent runs: one plan per workload, each an xDS node of its own. */
+import { createSocket } from "node:dgram";
+import type { WorkloadNode } from "../../routing/xds/node.ts";
+import configuration from "../../deno.json" with { type: "json" };
+import type { AgentFile, AgentWorkload, ReadinessProbe } from "./agent_file.ts";
+import { AgentStartError } from "./agent_start_error.ts";
+import type { Probe } from "./probe.ts";
+import type { WorkloadPlan } from "./workload_agent.ts";
+
+/** The plan of every workload. `address` is what peers dial. Throws {@link AgentStartError}. */
+export function planWorkloads(file: AgentFile, address: string): WorkloadPlan[] {
+  return file.workloads.map((workload) => ({
+    node: nodeOf(file, workload, address),
+    identity: `${workload.namespace}/${workload.serviceAccount}`,
+    probe: workload.probe === null ? null : probeOf(workload, workload.probe),
+  }));
+}
+
+/** True when some workload could only be told apart by an address that it does not have. */
+export function needsRefusingListener(file: AgentFile): boolean {
+  return file.workloads.length > 1 && file.workloads.some((workload) => workload.localAddress === "");
+}
+
+/** The file's address, else the one from which this machine reaches its control plane. */
+export async function agentAddress(file: AgentFile): Promise<string> {
+  if (file.address !== "") return file.address;
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = createSocket(file.controlPlane.host.includes(":") ? "udp6" : "udp4");
+  socket.on("error", reject);
+  // Connecting a datagram socket sends nothing: the kernel only chooses a route and with it an address.
+  socket.connect(file.controlPlane.port, file.controlPlane.host, () => resolve(socket.address().address));
+  try {
+    return await promise;
+  } catch (cause) {
+    throw new AgentStartError(
+      `no address of this machine leads to the control plane ${file.controlPlane.host}`,
+      "set spec.address to the address that peers dial",
+      { cause },
+    );
+  } finally {
+    socket.close();
+  }
+}
+
+function nodeOf(file: AgentFile, workload: AgentWorkload, address: string): WorkloadNode {
+  const own = workload.localAddress !== "" ? workload.localAddress : null;
+  const proxyAddress = own ?? (file.workloads.length === 1 ? file.localAddress : null);
+  return {
+    agent: file.name,
+    workload: workload.name,
+    namespace: workload.namespace,
+    serviceAccount: workload.serviceAccount,
+    service: workload.service,
+    labels: workload.labels,
+    address,
+    inboundPort: file.ports.inbound,
+    httpProxy: proxyAddress === null ? null : { address: proxyAddress, port: file.ports.httpProxy },
+    locality: file.locality,
+    ports: workload.ports.map(({ name, port, protocol, target }) => ({
+      name,
+      number: port,
+      protocol,
+      targetAddress: target.address,
+      targetPort: target.port,
+    })),
+    version: configuration.version,
+  };
+}
+
+function probeOf(workload: AgentWorkload, probe: ReadinessProbe): Probe {
+  return {
+    check: checkOf(workload, probe),
+    initialDelay: probe.initialDelaySeconds * 1000,
+    timeout: probe.timeoutSeconds * 1000,
+    period: probe.periodSeconds * 1000,
+    successThreshold: probe.successThreshold,
+    failureThreshold: probe.failureThreshold,
+  };
+}
+
+function checkOf(workload: AgentWorkload, { httpGet, tcpSocket, exec }: ReadinessProbe): Probe["check"] {
+  if (httpGet !== undefined) {
+    const host = httpGet.host.includes(":") ? `[${httpGet.host}]` : httpGet.host;
+    return {
+      kind: "http",
+      url: new URL(httpGet.path, `${httpGet.scheme.toLowerCase()}://${host}:${httpGet.port}`).href,
+      headers: httpGet.httpHeaders.map(({ name, value }) => [name, value]),
+    };
+  }
+  if (tcpSocket !== undefined) return { kind: "tcp", hostname: tcpSocket.host, port: tcpSocket.port };
+  if (exec !== undefined) return { kind: "exec", command: exec.command };
+  throw new AgentStartError(
+    `the workload ${workload.name} has a grpc probe, which this version does not make`,
+    "use httpGet, tcpSocket or exec",
+  );
+}

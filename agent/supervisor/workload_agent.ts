@@ -1,0 +1,159 @@
+/** One workload of this agent: its xDS node, its stream, its configuration, its secrets, its probe. */
+import { nodeId, nodeToMetadata, type WorkloadNode } from "../../routing/xds/node.ts";
+import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
+import { AdsClient } from "../discovery/ads_client.ts";
+import type { Translate } from "../discovery/translation.ts";
+import { WorkloadConfiguration } from "../discovery/workload_configuration.ts";
+import { readFileIfThere, writeFileAtomically } from "./atomic_file.ts";
+import type { DataThreads } from "./data_threads.ts";
+import type { Identities } from "./identities.ts";
+import { type Probe, Prober } from "./probe.ts";
+
+/** What an agent is to run for one workload. */
+export interface WorkloadPlan {
+  node: WorkloadNode;
+  /** `NAMESPACE/SERVICE-ACCOUNT`. */
+  identity: string;
+  probe: Probe | null;
+}
+
+export interface WorkloadDependencies {
+  threads: DataThreads;
+  identities: Identities;
+  translate: Translate;
+  /** Where the last good configuration is kept. */
+  file: string;
+}
+
+export class WorkloadAgent {
+  readonly configuration: WorkloadConfiguration;
+  readonly stream: AdsClient;
+  readonly #dependencies: WorkloadDependencies;
+  #plan: WorkloadPlan;
+  #prober: Prober | null = null;
+  #health: { healthy: boolean; reason: string } = { healthy: true, reason: "" };
+
+  constructor(plan: WorkloadPlan, dependencies: WorkloadDependencies) {
+    this.#plan = plan;
+    this.#dependencies = dependencies;
+    const { threads, identities, translate, file } = dependencies;
+    this.configuration = new WorkloadConfiguration({
+      workload: this.name,
+      owner: `${nodeId(plan.node)} ${plan.identity}`,
+      translate,
+      apply: (change) => threads.apply({ kind: "resources", proxy: this.name, ...change }),
+      storage: { read: () => readFileIfThere(file), write: (text) => writeFileAtomically(file, text) },
+    });
+    this.stream = new AdsClient({
+      workload: this.name,
+      addresses: () => identities.controlPlanes,
+      identity: () => identities.of(this.#plan.identity),
+      node: () => ({
+        id: nodeId(this.#plan.node),
+        cluster: this.#plan.node.service || this.name,
+        userAgentName: "skiff",
+        metadata: nodeToMetadata(this.#plan.node),
+        locality: localityOf(this.#plan.node.locality),
+      }),
+      configuration: this.configuration,
+    });
+  }
+
+  /** Unique on this agent. */
+  get name(): string {
+    return this.#plan.node.workload;
+  }
+
+  get plan(): WorkloadPlan {
+    return this.#plan;
+  }
+
+  get health(): { healthy: boolean; reason: string } {
+    return this.#health;
+  }
+
+  /** Serves from disk what there is, then opens the stream. */
+  async start(): Promise<void> {
+    await this.#describe();
+    await this.sendSecrets();
+    await this.configuration.restore();
+    this.stream.start();
+    this.#startProbe();
+  }
+
+  /** Takes over what has changed in the agent's file; the node id and the identity are as before. */
+  async change(plan: WorkloadPlan): Promise<void> {
+    this.#plan = plan;
+    await this.#describe();
+    this.stream.restart();
+    await this.#prober?.stop();
+    this.#prober = null;
+    this.#startProbe();
+  }
+
+  /** Hands certificate, key and trust bundle to the data threads. */
+  async sendSecrets(): Promise<void> {
+    const { certificateChain, privateKey, trustBundle } = this.#dependencies.identities.of(this.#plan.identity);
+    const proxy = this.name;
+    // The trust bundle first: a peer that shows a certificate of a new root must not be refused.
+    await this.#dependencies.threads.apply({
+      kind: "secret",
+      proxy,
+      secret: { name: "ROOTCA", certificateChain: "", privateKey: "", trustBundle },
+    });
+    await this.#dependencies.threads.apply({
+      kind: "secret",
+      proxy,
+      secret: { name: "default", certificateChain, privateKey, trustBundle: "" },
+    });
+  }
+
+  /** Ends stream and probe; the data threads go on with what they have. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#prober?.stop(), this.stream.stop()]);
+    await this.configuration.close();
+  }
+
+  async #describe(): Promise<void> {
+    const description: ProxyDescription = {
+      proxy: this.name,
+      principal: this.#dependencies.identities.spiffeId(this.#plan.identity),
+      workload: labelsOf(this.#plan.node),
+    };
+    await this.#dependencies.threads.apply({ kind: "proxy", description });
+  }
+
+  #startProbe(): void {
+    this.#health = { healthy: true, reason: "" };
+    if (this.#plan.probe === null) return;
+    this.#health = { healthy: false, reason: "not probed yet" };
+    this.#prober = new Prober(this.name, this.#plan.probe, (healthy, reason) => {
+      this.#health = { healthy, reason };
+      this.stream.reportHealth(healthy, reason);
+    });
+    // Until its first success a probed workload gets no traffic.
+    this.stream.reportHealth(false, this.#health.reason);
+  }
+}
+
+/** Istio's labels for metrics, with its fallbacks for what the workload does not say. */
+function labelsOf(node: WorkloadNode): WorkloadLabels {
+  const { labels } = node;
+  const app = labels["app"] ?? labels["app.kubernetes.io/name"] ?? "unknown";
+  return {
+    workload: node.workload,
+    namespace: node.namespace,
+    app,
+    version: labels["version"] ?? labels["app.kubernetes.io/version"] ?? "unknown",
+    canonicalService: labels["service.istio.io/canonical-name"] ?? labels["app.kubernetes.io/name"] ?? labels["app"] ??
+      node.workload,
+    canonicalRevision: labels["service.istio.io/canonical-revision"] ?? labels["app.kubernetes.io/version"] ??
+      labels["version"] ?? "latest",
+    cluster: "Kubernetes",
+  };
+}
+
+function localityOf(text: string): { region: string; zone: string; subZone: string } {
+  const [region = "", zone = "", subZone = ""] = text.split("/");
+  return { region, zone, subZone };
+}
