@@ -114,10 +114,18 @@ function clockReadingDates(file: SourceFile): number[] {
   return found;
 }
 
+/** Pure functions that only the runtime's modules have. */
+const pureImports = ["isIP", "isIPv4", "isIPv6"];
+
 /** Imports of the runtime's modules, by which I/O could come in. */
 function impureImports(file: SourceFile): number[] {
   return parse(file).statements.filter(ts.isImportDeclaration)
     .filter(({ moduleSpecifier }) => ts.isStringLiteral(moduleSpecifier) && moduleSpecifier.text.startsWith("node:"))
+    .filter(({ importClause }) => {
+      const bindings = importClause?.namedBindings;
+      return bindings === undefined || !ts.isNamedImports(bindings) ||
+        !bindings.elements.every(({ name }) => pureImports.includes(name.text));
+    })
     .map((statement) => statement.getStart());
 }
 
