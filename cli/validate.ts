@@ -1,5 +1,5 @@
 /** `skiff validate`: checks Istio resources on disk, offline. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { findDuplicates } from "../routing/istio/duplicates.ts";
 import { formatProblem, hasErrors, parseResources, type Problem } from "../routing/istio/parse.ts";
 import type { Resource } from "../routing/istio/types.ts";
@@ -16,15 +16,16 @@ export async function validateCommand(args: string[]): Promise<number> {
   const unreadable: string[] = [];
   const problems: Problem[] = [];
   const resources: Resource[] = [];
-  const files = new Set<string>();
+  /** By absolute path, so that a file named twice is read once. */
+  const files = new Map<string, string>();
   for (const path of pathsOf(args)) {
     try {
-      for (const file of await resourceFiles(path)) files.add(file);
+      for (const file of await resourceFiles(path)) files.set(resolve(file), file);
     } catch (error) {
       unreadable.push(`${path}: cannot be read: ${(error as Error).message}`);
     }
   }
-  for (const file of files) {
+  for (const file of files.values()) {
     try {
       const parsed = parseResources(file, new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(file)));
       problems.push(...parsed.problems);

@@ -1,7 +1,7 @@
 /** `agent.yaml`: what one node agent is told about itself and its workloads. */
 import { Cursor, Report } from "../../routing/yaml/cursor.ts";
 import { parseYaml } from "../../routing/yaml/parse.ts";
-import { type Problem, problemOf } from "../../routing/istio/problem.ts";
+import { inOrderOfText, type Problem, problemOf } from "../../routing/istio/problem.ts";
 import { agentSchema, type WrittenAgent, type WrittenWorkload } from "./agent_schema.ts";
 import { checkAgent } from "./agent_rules.ts";
 import { parseHostPort, parseTarget, type Target } from "./target.ts";
@@ -124,7 +124,8 @@ export function parseAgentFile(file: string, text: string): { agent: AgentFile |
   const { node } = cursor.at("metadata", "name");
   const name = node.type === "scalar" && typeof node.value === "string" ? node.value.slice(0, 253) : "";
   problems.push(...report.issues.map((issue) => problemOf(file, { ...subject, name }, issue)));
-  return { agent: report.errors === 0 && unreadable.length === 0 ? agent : undefined, problems };
+  const good = report.errors === 0 && unreadable.length === 0;
+  return { agent: good ? agent : undefined, problems: inOrderOfText(problems) };
 }
 
 function withDefaults({ metadata, spec }: WrittenAgent): AgentFile {

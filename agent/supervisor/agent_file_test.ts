@@ -142,8 +142,8 @@ Deno.test("refuses an agent without workloads", () => {
   assert.match(problemsOf(agentYaml("  workloads: []\n"))[0], /spec.workloads: must have at least one workload/);
   assert.match(problemsOf(agentYaml(""))[0], /spec.workloads: is required/);
   const groups = problemsOf(agentYaml("  workloads: [{ workloadGroup: a, target: 127.0.0.1 }]\n"));
-  assert.match(groups[0], /warning: .*workloads\[0\]\.workloadGroup: accepted but not in force/);
-  assert.match(groups[1], /error: .*spec.workloads: must have at least one workload/);
+  assert.match(groups[1], /warning: .*workloads\[0\]\.workloadGroup: accepted but not in force/);
+  assert.match(groups[0], /error: .*spec.workloads: must have at least one workload/);
 });
 
 Deno.test("refuses local addresses by which callers could not be told apart", () => {

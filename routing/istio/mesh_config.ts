@@ -5,7 +5,7 @@ import { parseYaml } from "../yaml/parse.ts";
 import { anything, enumeration, type Schema, string, text } from "../yaml/schema.ts";
 import type { MeshSettings } from "../mesh.ts";
 import { duration, parseDuration } from "./duration.ts";
-import { type Problem, problemOf } from "./problem.ts";
+import { inOrderOfText, type Problem, problemOf } from "./problem.ts";
 import { dnsLabel } from "./schema/names.ts";
 
 /** Istio's defaults (DefaultMeshConfig in its source). */
@@ -129,7 +129,7 @@ export function parseMeshConfig(file: string, text: string): { settings: MeshSet
   }
   const config = document === undefined ? {} : meshConfig(new Cursor(document, report)) ?? {};
   problems.push(...report.issues.map((issue) => problemOf(file, subject, issue)));
-  return { settings: settingsOf(config), problems };
+  return { settings: settingsOf(config), problems: inOrderOfText(problems) };
 }
 
 function settingsOf(config: InForce): MeshSettings {

@@ -40,8 +40,8 @@ Deno.test("warns of settings that are not in force, refuses those that do not ex
   assert.deepEqual(settings, defaultMeshSettings);
   assert.deepEqual(problems.map(formatProblem), [
     "mesh.yaml:1:1: error: MeshConfig: trustDomian: unknown field; did you mean `trustDomain`?",
-    "mesh.yaml:3:17: error: MeshConfig: connectTimeout: must be a duration with its unit, such as 2s or 500ms, found the number 5",
     "mesh.yaml:2:1: warning: MeshConfig: defaultConfig: accepted but not in force in this version",
+    "mesh.yaml:3:17: error: MeshConfig: connectTimeout: must be a duration with its unit, such as 2s or 500ms, found the number 5",
   ]);
 });
 

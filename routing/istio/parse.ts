@@ -7,7 +7,7 @@ import { nearest } from "../yaml/suggest.ts";
 import { type Kind, kinds, splitApiVersion } from "./kinds.ts";
 import { metadata } from "./metadata.ts";
 import { warnOfWhatIsNotInForce } from "./not_in_force.ts";
-import { type Problem, problemOf, type Subject } from "./problem.ts";
+import { inOrderOfText, type Problem, problemOf, type Subject } from "./problem.ts";
 import type { Resource } from "./types.ts";
 
 export { formatProblem, hasErrors, type Problem } from "./problem.ts";
@@ -29,8 +29,7 @@ export function parseResources(file: string, text: string): ParsedResources {
   const nobody: Subject = { kind: "", namespace: "", name: "" };
   const problems = unreadable.map((problem) => problemOf(file, nobody, { severity: "error", path: "", ...problem }));
   for (const node of documents) readDocument(node);
-  problems.sort((one, other) => one.line - other.line || one.column - other.column);
-  return { resources, problems };
+  return { resources, problems: inOrderOfText(problems) };
 
   function readDocument(node: YamlNode): void {
     const items = entryOf(node, "items")?.value;

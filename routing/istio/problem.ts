@@ -41,6 +41,11 @@ export function formatProblem(problem: Problem): string {
   );
 }
 
+/** By their place in the text; those of one place in the order in which they were found. All of one file. */
+export function inOrderOfText(problems: Problem[]): Problem[] {
+  return problems.toSorted((one, other) => one.line - other.line || one.column - other.column);
+}
+
 export function hasErrors(problems: Problem[]): boolean {
   return problems.some((problem) => problem.severity === "error");
 }

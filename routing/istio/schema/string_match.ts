@@ -8,10 +8,19 @@ import { quote } from "../../yaml/node.ts";
 /** Istio's limit, which stands in for Envoy's limit on the compiled program. */
 const longestPattern = 1024;
 
-/** A text rule: compiles under RE2, within Istio's length. */
+/**
+ * Bound for characters times counted repetitions, which bounds the compiled program: 1,024 characters such as
+ * `x{1000}x{1000}…` compile to 146,000 instructions, each of them a step per character of every path.
+ */
+const largestProgram = 100_000;
+
+/** A text rule: compiles under RE2, within Istio's length and to a program of bearable size. */
 export function re2(value: string): string | undefined {
   if (value === "") return "not be empty";
   if (value.length > longestPattern) return `have at most ${longestPattern} characters`;
+  const repetitions = [...value.matchAll(/\{(\d+)(?:,(\d*))?\}/g)]
+    .reduce((sum, [, least, most]) => sum + Math.max(Number(least), Number(most ?? 0)), 1);
+  if (repetitions * value.length > largestProgram) return "repeat less: {n} copies what stands before it n times";
   try {
     RE2JS.compile(value);
     return undefined;
