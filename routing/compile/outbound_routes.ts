@@ -10,13 +10,15 @@ import type { Warn } from "./warning.ts";
 /** Istio's name of the route configuration of a proxy port. */
 export const HTTP_PROXY_ROUTES = "http_proxy";
 
+const everyHost = ["*"];
+
 /**
  * Hosts nobody knows are answered with 502, whatever the outbound traffic policy says: a proxy port has no original
  * destination to pass traffic through to.
  */
 const blockAll: VirtualHost = create(VirtualHostSchema, {
   name: "block_all",
-  domains: ["*"],
+  domains: everyHost,
   routes: [{
     name: "block_all",
     match: { pathSpecifier: { case: "prefix", value: "/" } },
@@ -41,7 +43,8 @@ export function compileOutboundRoutes(index: MeshIndex, client: Client, warn: Wa
   for (const [host, virtualServices] of index.virtualServices.hosts(client.namespace)) {
     if (!view.covered.has(host)) add(compiler.ofHost(host, virtualServices));
   }
-  return configuration([...withoutRepeatedDomains(hosts), blockAll]);
+  hosts.push({ virtualHost: blockAll, domains: { own: everyHost, short: [] } });
+  return configuration(withoutRepeatedDomains(hosts));
 }
 
 function withoutRepeatedDomains(hosts: readonly CompiledVirtualHost[]): VirtualHost[] {

@@ -99,7 +99,7 @@ function compileAction(
   if (route.redirect !== undefined) {
     const redirect = redirectAction(route.redirect, context.port);
     if (redirect === undefined) {
-      context.warn(`${path}.redirect.redirectCode`, `must be 301, 302, 303, 307 or 308: the route is left out`);
+      context.warn(`${path}.redirect.redirectCode`, "must be 301, 302, 303, 307 or 308: the route is left out");
       return undefined;
     }
     return { action: { case: "redirect", value: redirect }, headers: headerFields(route.headers) };
@@ -109,6 +109,10 @@ function compileAction(
     return { action: { case: "directResponse", value: response }, headers: headerFields(route.headers) };
   }
   if (!route.route?.length) return undefined;
+  if (route.route.length > 1 && route.route.every(({ weight }) => !weight)) {
+    context.warn(`${path}.route`, "no destination has a weight above 0: the route is left out");
+    return undefined;
+  }
   const { action, headers } = routeAction(
     route,
     (destination, field) => context.resolve(destination, `${path}.${field}.destination`),
