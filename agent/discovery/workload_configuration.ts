@@ -150,7 +150,8 @@ export class WorkloadConfiguration implements Configuration {
       try {
         translated.push([name, this.#options.translate(update.type, name, value)]);
       } catch (error) {
-        problems.push(`${name}: ${reasonOf(error)}`);
+        const reason = reasonOf(error);
+        problems.push(reason.includes(name) ? reason : `${name}: ${reason}`);
       }
     }
     if (problems.length > 0) return problems.join("; ");
