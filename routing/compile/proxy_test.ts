@@ -229,3 +229,20 @@ Deno.test("whatever the mesh, resources survive encoding, domains are distinct a
     { numRuns: 100 },
   );
 });
+
+Deno.test("workloads of one namespace differ where a route asks for their labels", () => {
+  const [selective] = resources(`
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec: { hosts: [reviews], http: [
+  { name: chosen, match: [ { sourceLabels: { app: a } } ], route: [ { destination: { host: details } } ] },
+  { name: rest, route: [ { destination: { host: reviews } } ] } ] }
+`);
+  const state = mesh(bookinfo(), [selective]);
+  const routesOf = (app: string) =>
+    virtualHosts(compileProxy(state, node({ labels: { app } }))).get("reviews.default.svc.cluster.local:9080")!.routes
+      .map(({ name }) => name);
+  deepStrictEqual(routesOf("a"), ["chosen"]);
+  deepStrictEqual(routesOf("b"), ["rest"]);
+});

@@ -11,12 +11,17 @@ export const MESH_GATEWAY = "mesh";
 /** VirtualServices with HTTP routes for workloads of the mesh, by host. */
 export class VirtualServiceIndex {
   readonly #byHost = new HostTable<VirtualService>();
+  /** Whether some route asks for labels of the source, so that clients of one namespace may differ. */
+  readonly selective: boolean = false;
 
   /** @param virtualServices in order of precedence */
   constructor(mesh: Mesh, virtualServices: readonly VirtualService[]) {
     for (const virtualService of virtualServices) {
       const { spec, metadata } = virtualService;
       if (spec.http === undefined || spec.http.length === 0 || !appliesToMesh(virtualService)) continue;
+      if (spec.http.some(({ match }) => match?.some(({ sourceLabels }) => sourceLabels !== undefined))) {
+        this.selective = true;
+      }
       const hosts = new Set(
         (spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace, mesh.settings.domain).toLowerCase()),
       );

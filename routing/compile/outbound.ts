@@ -1,0 +1,47 @@
+/** What a workload needs to reach the mesh: clusters and the routes to them. */
+import type { Mesh } from "../mesh.ts";
+import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
+import type { Client } from "./destination_rules.ts";
+import { type MeshIndex, meshIndex } from "./mesh_index.ts";
+import { outboundClusters } from "./outbound_clusters.ts";
+import { compileOutboundRoutes } from "./outbound_routes.ts";
+import type { CompileWarning } from "./warning.ts";
+
+/** Shared by all workloads that see the mesh alike: never change it. */
+export interface Outbound {
+  clusters: ReadonlyMap<string, Cluster>;
+  routes: RouteConfiguration;
+  warnings: readonly CompileWarning[];
+}
+
+const compiled = new WeakMap<MeshIndex, Map<string, Outbound>>();
+
+/** Compiles for a client; once for all clients of a namespace, unless some rule of the mesh asks for labels. */
+export function compileOutbound(mesh: Mesh, client: Client): Outbound {
+  const index = meshIndex(mesh);
+  let byClient = compiled.get(index);
+  if (byClient === undefined) compiled.set(index, byClient = new Map());
+  const key = clientKey(index, client);
+  let outbound = byClient.get(key);
+  if (outbound === undefined) byClient.set(key, outbound = compile(index, client));
+  return outbound;
+}
+
+function clientKey(index: MeshIndex, { namespace, labels }: Client): string {
+  if (!index.destinationRules.selective && !index.virtualServices.selective) return namespace;
+  const entries = Object.entries(labels).sort(([one], [other]) => one < other ? -1 : 1);
+  return JSON.stringify([namespace, entries]);
+}
+
+function compile(index: MeshIndex, client: Client): Outbound {
+  const clusters = new Map<string, Cluster>();
+  const warnings: CompileWarning[] = [];
+  for (const service of index.view(client.namespace).services) {
+    const ofService = outboundClusters(service, index.rulesFor(service, client), index.mesh.settings);
+    for (const [name, cluster] of ofService.clusters) clusters.set(name, cluster);
+    warnings.push(...ofService.warnings);
+  }
+  const routes = compileOutboundRoutes(index, client, (warning) => warnings.push(warning));
+  return { clusters, routes, warnings };
+}
