@@ -1,0 +1,230 @@
+/** skiff's data plane as a proxy under test: one data thread; routing, metrics and identity checks on, access log off. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type {
+  ClusterConfig,
+  DownstreamTlsConfig,
+  EndpointsConfig,
+  HeaderMutation,
+  ListenerConfig,
+  RouteConfig,
+  SecretConfig,
+  UpstreamTlsConfig,
+  WorkloadLabels,
+} from "../../agent/config/model.ts";
+import type { ControlChange } from "../../agent/supervisor/thread_state.ts";
+import { backName, type Certificate, principal } from "./certificates.ts";
+import { type Program, startProgram } from "./processes.ts";
+import type { Contestant, Setting } from "./scenario.ts";
+
+/** One proxy of a scenario. */
+interface Role {
+  name: "front" | "back";
+  direction: ListenerConfig["direction"];
+  port: number;
+  downstream: DownstreamTlsConfig | null;
+  upstreamPort: number;
+  upstream: UpstreamTlsConfig | null;
+}
+
+const alpn = ["http/1.1"];
+
+export const skiff: Contestant = {
+  name: "skiff",
+  start: async (setting) => {
+    const { ports } = setting;
+    if (setting.scenario !== "mesh") {
+      const downstream: DownstreamTlsConfig | null = setting.scenario === "plaintext" ? null : {
+        certificate: "default",
+        trustBundle: "",
+        requireClientCertificate: false,
+        alpn,
+        minimumVersion: "1.3",
+      };
+      const role = { name: "front", direction: "outbound", port: ports.front, downstream } as const;
+      return [await startRole(setting, { ...role, upstreamPort: ports.application, upstream: null })];
+    }
+    return [
+      await startRole(setting, {
+        name: "back",
+        direction: "inbound",
+        port: ports.between,
+        downstream: {
+          certificate: "default",
+          trustBundle: "ROOTCA",
+          requireClientCertificate: true,
+          alpn,
+          minimumVersion: "1.3",
+        },
+        upstreamPort: ports.application,
+        upstream: null,
+      }),
+      await startRole(setting, {
+        name: "front",
+        direction: "outbound",
+        port: ports.front,
+        downstream: null,
+        upstreamPort: ports.between,
+        upstream: {
+          certificate: "default",
+          trustBundle: "ROOTCA",
+          sni: backName,
+          subjectAltNames: [principal("back")],
+          alpn,
+        },
+      }),
+    ];
+  },
+};
+
+async function startRole(setting: Setting, role: Role): Promise<Program> {
+  const file = join(setting.folder, `skiff-${role.name}.json`);
+  const changes: ControlChange[] = [
+    { kind: "proxy", description: { proxy: role.name, principal: principal(role.name), workload: labels(role.name) } },
+    ...await secrets(role.name, setting.certificates[role.name], setting.certificates.authority),
+    {
+      kind: "resources",
+      proxy: role.name,
+      clusters: [cluster(role)],
+      removedClusters: [],
+      endpoints: [endpoints(role)],
+      routes: [routes],
+      removedRoutes: [],
+      listeners: [listener(role)],
+      removedListeners: [],
+    },
+  ];
+  await Deno.writeTextFile(file, JSON.stringify(changes));
+  const program = fileURLToPath(new URL("skiff_proxy.ts", import.meta.url));
+  return startProgram(`skiff-${role.name}`, Deno.execPath(), ["run", "-A", "--no-check", program, file], role.port);
+}
+
+async function secrets(proxy: string, own: Certificate, authority: string): Promise<ControlChange[]> {
+  const certificate: SecretConfig = {
+    name: "default",
+    certificateChain: await Deno.readTextFile(own.certificate),
+    privateKey: await Deno.readTextFile(own.key),
+    trustBundle: "",
+  };
+  const trust: SecretConfig = {
+    name: "ROOTCA",
+    certificateChain: "",
+    privateKey: "",
+    trustBundle: await Deno.readTextFile(authority),
+  };
+  return [certificate, trust].map((secret) => ({ kind: "secret", proxy, secret }));
+}
+
+function labels(name: string): WorkloadLabels {
+  return {
+    workload: name,
+    namespace: "default",
+    app: name,
+    version: "v1",
+    canonicalService: name,
+    canonicalRevision: "v1",
+    cluster: "bench",
+  };
+}
+
+const clusterName = "outbound|80||next.default.svc.cluster.local";
+const unchanged: HeaderMutation = { set: [], remove: [] };
+
+function listener(role: Role): ListenerConfig {
+  return {
+    name: "bench",
+    address: "127.0.0.1",
+    port: role.port,
+    direction: role.direction,
+    accessLog: [],
+    filterChains: [{
+      name: "bench",
+      serverNames: role.upstream === null && role.direction === "inbound" ? [backName] : [],
+      transportProtocol: role.downstream === null ? "raw_buffer" : "tls",
+      applicationProtocols: [],
+      tls: role.downstream,
+      http: {
+        statPrefix: "bench",
+        routeConfigName: "bench",
+        serverName: "skiff",
+        streamIdleTimeout: 300_000,
+        requestHeadersTimeout: 60_000,
+        idleTimeout: 3_600_000,
+        maxRequestHeadersBytes: 60 * 1024,
+        useRemoteAddress: false,
+        generateRequestId: true,
+        forwardClientCertDetails: role.direction === "inbound" ? "APPEND_FORWARD" : "SANITIZE",
+        httpFilters: ["fault", "router"],
+      },
+    }],
+  };
+}
+
+const routes: RouteConfig = {
+  name: "bench",
+  virtualHosts: [{
+    name: "next",
+    domains: ["*"],
+    routes: [{
+      name: "default",
+      match: {
+        path: { kind: "prefix", value: "/", ignoreCase: false },
+        headers: [],
+        queryParameters: [],
+        fraction: null,
+      },
+      action: {
+        kind: "route",
+        clusters: [{ name: clusterName, weight: 1, requestHeaders: unchanged, responseHeaders: unchanged }],
+        timeout: 15_000,
+        idleTimeout: null,
+        retry: null,
+        prefixRewrite: "",
+        regexRewrite: null,
+        hostRewrite: "",
+      },
+      requestHeaders: unchanged,
+      responseHeaders: unchanged,
+      fault: null,
+    }],
+  }],
+};
+
+function cluster(role: Role): ClusterConfig {
+  return {
+    name: clusterName,
+    type: "static",
+    lbPolicy: "LEAST_REQUEST",
+    connectTimeout: 10_000,
+    transportSocketMatches: [],
+    tls: role.upstream,
+    circuitBreakers: { maxConnections: 4096, maxPendingRequests: 4096, maxRequests: 4096, maxRetries: 3 },
+    maxRequestsPerConnection: 0,
+    idleTimeout: 3_600_000,
+    tcpKeepalive: null,
+    outlierDetection: null,
+    service: { host: "next.default.svc.cluster.local", name: "next", namespace: "default" },
+    slot: 0,
+  };
+}
+
+function endpoints(role: Role): EndpointsConfig {
+  return {
+    cluster: clusterName,
+    panicThreshold: 50,
+    localities: [{
+      priority: 0,
+      locality: "",
+      weight: 1,
+      endpoints: [{
+        address: "127.0.0.1",
+        port: role.upstreamPort,
+        weight: 1,
+        healthy: true,
+        transportSocketMatch: {},
+        workload: labels("next"),
+        slot: 0,
+      }],
+    }],
+  };
+}
