@@ -24,10 +24,3 @@ export function hostMatches(one: string, other: string): boolean {
   }
   return oneWild ? other.endsWith(one.slice(1)) : one.endsWith(other.slice(1));
 }
-
-/** Whether every host that `other` means is meant by `one` too (Istio's host.Name.SubsetOf, the other way round). */
-export function hostCovers(one: string, other: string): boolean {
-  if (!one.startsWith("*")) return one === other;
-  const suffix = one.slice(1);
-  return other.startsWith("*") ? other.slice(1).endsWith(suffix) : other.endsWith(suffix);
-}

@@ -54,3 +54,12 @@ Deno.test("reports at most a hundred problems of a document, however many there 
   );
   assert.ok(problems.length > 0 && problems.length <= 100, String(problems.length));
 });
+
+Deno.test("refuses a map of sixty thousand keys by their number", () => {
+  const keys = Array.from({ length: 60_000 }, (_, index) => `k${index}: v`).join(", ");
+  const { problems } = parseResources(
+    "f.yaml",
+    `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: a }\nspec: { http: [{ headers: { request: { set: { ${keys} } } } }] }\n`,
+  );
+  assert.ok(problems.some(({ message }) => message === "must have at most 4096 keys, found 60000"));
+});

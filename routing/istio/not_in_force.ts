@@ -14,6 +14,7 @@ interface NotInForce {
 
 const otherGateways = /^(?!mesh$)/;
 const notHttp = /^(HTTPS|HTTP2|GRPC|GRPC-WEB|MONGO|MYSQL|REDIS|TCP|TLS|UDP)$/i;
+const yes = /^(true|yes|on)$/i;
 const notAnAddress = /[^0-9a-fA-F.:]/;
 
 const virtualService: NotInForce[] = [
@@ -28,7 +29,7 @@ const virtualService: NotInForce[] = [
   { field: "http[].corsPolicy" },
   { field: "http[].match[].gateways[]", values: otherGateways },
   { field: "http[].match[].statPrefix" },
-  { field: "http[].retries.retryRemoteLocalities" },
+  { field: "http[].retries.retryRemoteLocalities", values: yes },
 ];
 
 const trafficPolicy: NotInForce[] = [
@@ -39,9 +40,8 @@ const trafficPolicy: NotInForce[] = [
   { field: "loadBalancer.warmupDurationSecs" },
   { field: "loadBalancer.warmup" },
   { field: "connectionPool.tcp.maxConnectionDuration" },
-  { field: "connectionPool.tcp.idleTimeout" },
   { field: "connectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
-  { field: "connectionPool.http.useClientProtocol" },
+  { field: "connectionPool.http.useClientProtocol", values: yes },
   { field: "connectionPool.http.maxConcurrentStreams" },
   { field: "connectionPool.http.http2KeepAlive" },
   { field: "outlierDetection.consecutiveErrors" },

@@ -62,7 +62,7 @@ function readResource(file: string, cursor: Cursor): Resource | undefined {
   if (kind === undefined) return undefined;
 
   const known = ["apiVersion", "kind", "metadata", "spec", "status"];
-  for (const { key } of cursor.node.entries.slice(0, 256)) {
+  for (const key of [...cursor.node.entries.keys()].slice(0, 256)) {
     if (known.includes(key)) continue;
     const meant = nearest(key, known);
     cursor.atKey(key).error(

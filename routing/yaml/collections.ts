@@ -28,16 +28,14 @@ export function map<T>(value: Schema<T>, key?: TextRule, size: SizeRange = {}): 
   return (cursor) => {
     if (cursor.node.type !== "map") return wrong(cursor, `must be a map, found ${describe(cursor.node)}`);
     const { entries } = cursor.node;
-    if (entries.length > maximum) return wrong(cursor, `must have at most ${maximum} keys, found ${entries.length}`);
+    if (entries.size > maximum) return wrong(cursor, `must have at most ${maximum} keys, found ${entries.size}`);
     const before = cursor.report.errors;
     const result: Record<string, T> = {};
-    for (const entry of entries) {
-      const expected = key?.(entry.key);
-      if (expected !== undefined) {
-        cursor.atKey(entry.key).error(`the key must ${expected}, found ${quote(entry.key)}`);
-      }
-      const child = value(cursor.at(entry.key));
-      if (child !== undefined) result[entry.key] = child;
+    for (const name of entries.keys()) {
+      const expected = key?.(name);
+      if (expected !== undefined) cursor.atKey(name).error(`the key must ${expected}, found ${quote(name)}`);
+      const child = value(cursor.at(name));
+      if (child !== undefined) result[name] = child;
     }
     return cursor.report.errors === before ? result : undefined;
   };
@@ -79,12 +77,12 @@ export function object<T extends object>(fields: Fields<T>, options: ObjectOptio
   return (cursor) => {
     if (cursor.node.type !== "map") return wrong(cursor, `must be a map, found ${describe(cursor.node)}`);
     const { entries } = cursor.node;
-    if (entries.length > mostKeys) {
-      return wrong(cursor, `must have at most ${mostKeys} fields, found ${entries.length}`);
+    if (entries.size > mostKeys) {
+      return wrong(cursor, `must have at most ${mostKeys} fields, found ${entries.size}`);
     }
     const before = cursor.report.errors;
     const written = new Map<string, MapEntry>();
-    for (const entry of entries) {
+    for (const entry of entries.values()) {
       const name = options.snakeCase && !known.has(entry.key) ? camelCase(entry.key) : entry.key;
       if (!known.has(name)) {
         if (!unread.has(name)) reportUnknown(cursor, entry.key, names);

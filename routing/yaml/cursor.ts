@@ -52,7 +52,10 @@ export class Cursor {
   entry(name: string): MapEntry | undefined {
     const exact = entryOf(this.node, name);
     if (exact !== undefined || this.node.type !== "map") return exact;
-    return this.node.entries.find((entry) => camelCase(entry.key) === name);
+    for (const entry of this.node.entries.values()) {
+      if (entry.key.includes("_") && camelCase(entry.key) === name) return entry;
+    }
+    return undefined;
   }
 
   /** Whether the field is written, with more than nothing. */

@@ -34,15 +34,16 @@ export interface MapEntry {
 
 export interface MapNode {
   type: "map";
-  entries: MapEntry[];
+  /** By key, in the order of the text. */
+  entries: Map<string, MapEntry>;
   position: Position;
 }
 
 export type YamlNode = ScalarNode | ListNode | MapNode;
 
-/** The entry of that key. Keys are few: a scan serves. */
+/** The entry of that key, where the node is a map that has it. */
 export function entryOf(node: YamlNode, key: string): MapEntry | undefined {
-  return node.type === "map" ? node.entries.find((entry) => entry.key === key) : undefined;
+  return node.type === "map" ? node.entries.get(key) : undefined;
 }
 
 /** True for `null`, `~` and nothing at all: a key without a value counts as not written. */
@@ -53,7 +54,7 @@ export function isNull(node: YamlNode): boolean {
 /** How a message shows what was found: short, on one line, without control characters. */
 export function describe(node: YamlNode): string {
   if (node.type === "list") return node.items.length === 0 ? "an empty list" : "a list";
-  if (node.type === "map") return node.entries.length === 0 ? "an empty map" : "a map";
+  if (node.type === "map") return node.entries.size === 0 ? "an empty map" : "a map";
   if (typeof node.value === "string") return quote(node.value);
   if (node.value === null) return "nothing";
   return typeof node.value === "boolean" ? `the boolean ${node.value}` : `the number ${shorten(node.source)}`;

@@ -151,7 +151,7 @@ class Converter {
     return { type: "scalar", value: source, source, quoted, position };
   }
 
-  #entries(map: YAMLMap.Parsed, depth: number): MapEntry[] {
+  #entries(map: YAMLMap.Parsed, depth: number): Map<string, MapEntry> {
     const entries = new Map<string, MapEntry>();
     const merged: MapEntry[] = [];
     for (const pair of map.items) {
@@ -169,14 +169,14 @@ class Converter {
       }
     }
     for (const entry of merged) if (!entries.has(entry.key)) entries.set(entry.key, entry);
-    return [...entries.values()];
+    return entries;
   }
 
   #merge(value: YamlNode, offset: number): MapEntry[] {
     const maps = value.type === "list" ? value.items : [value];
     const entries = maps.flatMap((node) => {
       if (node.type !== "map") this.#refuse(offset, "the merge key << takes a map or a list of maps");
-      return node.entries;
+      return [...node.entries.values()];
     });
     this.#spend(entries.length, offset);
     return entries;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { entryOf, type YamlNode } from "./node.ts";
+import { entryOf, type MapNode, type ScalarNode, type YamlNode } from "./node.ts";
 import { parseYaml, yamlLimits } from "./parse.ts";
 
 const problemsOf = (text: string) =>
@@ -26,8 +26,7 @@ Deno.test("keeps line and column of every value, over several documents", () => 
 Deno.test("resolves anchors and merge keys, own keys first", () => {
   const [node] = parseYaml("base: &b { x: 1, y: 2 }\nuse: { <<: *b, y: 3 }\nlist: { <<: [*b, { z: 4 }] }\n").documents;
   const keys = (name: string) =>
-    (valueAt(node, name) as { entries: { key: string; value: { value: unknown } }[] }).entries
-      .map(({ key, value }) => [key, value.value]);
+    [...(valueAt(node, name) as MapNode).entries.values()].map(({ key, value }) => [key, (value as ScalarNode).value]);
   assert.deepEqual(keys("use"), [["y", 3], ["x", 1]]);
   assert.deepEqual(keys("list"), [["x", 1], ["y", 2], ["z", 4]]);
 });
@@ -63,9 +62,9 @@ Deno.test("refuses texts and documents that are too large", () => {
   assert.match(problemsOf(`[${"1,".repeat(yamlLimits.nodes)}]`)[0], /more than 200000 values/);
 });
 
-Deno.test("reads half a megabyte of keys without quadratic work", () => {
+Deno.test("reads a map of forty thousand keys", () => {
   const keys = Array.from({ length: 40_000 }, (_, index) => `key${index}: 1`).join("\n");
-  assert.equal((parseYaml(keys).documents[0] as { entries: unknown[] }).entries.length, 40_000);
+  assert.equal((parseYaml(keys).documents[0] as MapNode).entries.size, 40_000);
 });
 
 Deno.test("refuses half surrogate pairs and unknown tags", () => {

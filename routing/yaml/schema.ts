@@ -104,7 +104,7 @@ function plain(cursor: Cursor): unknown {
   const { node } = cursor;
   if (node.type === "scalar") return node.value;
   if (node.type === "list") return cursor.items().map(plain);
-  return Object.fromEntries(node.entries.map((entry) => [entry.key, plain(cursor.at(entry.key))]));
+  return Object.fromEntries([...node.entries.keys()].map((key) => [key, plain(cursor.at(key))]));
 }
 
 /** Adds a rule to a schema; it runs only on values that the schema found good. */

@@ -33,8 +33,8 @@ export function unknownRetryCondition(retryOn: string): string | undefined {
   return undefined;
 }
 
-/** google.rpc.Code, in its order: the index is the number on the wire. */
-export const grpcStatuses = [
+/** google.rpc.Code. */
+const grpcStatuses = [
   "OK",
   "CANCELLED",
   "UNKNOWN",

@@ -19,7 +19,7 @@ export const headers: Schema<Headers> = message<Headers>({ request: operations, 
     for (const operation of ["set", "add"] as const) {
       const map = cursor.at(direction, operation);
       if (map.node.type !== "map") continue;
-      for (const { key } of map.node.entries) checkName(map.atKey(key), key, direction === "request");
+      for (const key of map.node.entries.keys()) checkName(map.atKey(key), key, direction === "request");
     }
     for (const item of cursor.at(direction, "remove").items()) {
       if (item.node.type === "scalar") checkName(item, item.node.source, false);

@@ -32,7 +32,7 @@ export const httpMatch: Schema<HTTPMatchRequest> = message<HTTPMatchRequest>({
   sourceNamespace: string(dnsLabel),
   statPrefix: string(),
 }, (match, cursor) => {
-  if (cursor.node.type === "map" && cursor.node.entries.length === 0) {
+  if (cursor.node.type === "map" && cursor.node.entries.size === 0) {
     cursor.error("must not be empty: leave match out to match every request");
   }
   for (const field of ["headers", "withoutHeaders"]) warnOfNames(cursor.at(field), field === "headers");
@@ -45,7 +45,7 @@ const ignoredHeaderKeys = ["uri", "scheme", "method", "authority"];
 
 function warnOfNames(cursor: Cursor, ignoresKeys: boolean): void {
   if (cursor.node.type !== "map") return;
-  for (const { key } of cursor.node.entries) {
+  for (const key of cursor.node.entries.keys()) {
     if (ignoresKeys && ignoredHeaderKeys.includes(key)) {
       cursor.atKey(key).warning(`is ignored among headers: write it as match.${key}`);
     } else if (/[A-Z]/.test(key)) {

@@ -17,7 +17,7 @@ import {
 import { portName, unixScheme, workloadEntry } from "./workload_entry.ts";
 
 /** Istio reads protocols in any case and takes unknown ones for TCP; here a misspelt one is told. */
-export const protocols = ["HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "MYSQL", "REDIS", "TCP", "TLS", "UDP"];
+const protocols = ["HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "MYSQL", "REDIS", "TCP", "TLS", "UDP"];
 
 /** A text rule: protocol of a port. */
 export function protocol(value: string): string | undefined {

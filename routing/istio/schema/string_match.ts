@@ -37,7 +37,7 @@ export const stringMatch: Schema<StringMatch> = message<StringMatch>(
 
 /** Of headers and query parameters, where `{}` asks for presence alone. */
 export const presenceOrMatch: Schema<StringMatch> = (cursor) =>
-  cursor.node.type === "map" && cursor.node.entries.length === 0 ? {} : stringMatch(cursor);
+  cursor.node.type === "map" && cursor.node.entries.size === 0 ? {} : stringMatch(cursor);
 
 /** 0, or from 0.0001 to 100: Envoy counts in millionths. */
 export const percent: Schema<Percent> = message<Percent>({ value: number(0, 100) }, ({ value }, cursor) => {

@@ -60,7 +60,7 @@ export const trafficPolicy: Schema<TrafficPolicy> = message<TrafficPolicy>({
     budgetInterval: duration({ zero: true }),
   }),
 }, ({ portLevelSettings }, cursor) => {
-  if (cursor.node.type === "map" && cursor.node.entries.length === 0) cursor.error("must set at least one field");
+  if (cursor.node.type === "map" && cursor.node.entries.size === 0) cursor.error("must set at least one field");
   atMostOne(cursor, "tunnel", "proxyProtocol");
   refuseRepeatedPorts(portLevelSettings ?? [], cursor);
 });
