@@ -16,7 +16,6 @@ import { outlierDetection } from "./outlier_detection.ts";
 import { isHttp2 } from "./protocol.ts";
 import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
 import { ADS, autoMutualTls, upstreamMutualTls } from "./transport_socket.ts";
-import { unsupportedPolicy } from "./unsupported.ts";
 import type { CompileWarning, Warn } from "./warning.ts";
 
 /** Compiled clusters of one service under one set of rules, by name. */
@@ -70,22 +69,19 @@ interface ClusterInput {
 }
 
 function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster | null {
-  const { port, rules, settings } = input;
+  const { service, port, rules, settings } = input;
   const subset = rules.subsets.get(input.subset);
   const rule = subset?.rule ?? rules.rules.find((candidate) => candidate.spec.trafficPolicy === rules.trafficPolicy);
   const policy = effectivePolicy(rules.trafficPolicy, subset?.subset.trafficPolicy, port.number);
-  if (rule !== undefined) warnUnsupported(rule, policy, warn);
   if (policy.tls?.mode === "SIMPLE" || policy.tls?.mode === "MUTUAL") {
     // Never fall back to plaintext where a rule asks for TLS.
-    if (rule !== undefined) {
-      warn(
-        ofRule(
-          rule,
-          "trafficPolicy.tls.mode",
-          `TLS of mode ${policy.tls.mode} is not supported: ${name} is not reachable`,
-        ),
-      );
-    }
+    warn({
+      kind: "DestinationRule",
+      namespace: rule?.metadata.namespace ?? service.namespace,
+      name: rule?.metadata.name ?? "",
+      field: "trafficPolicy.tls.mode",
+      message: `TLS of mode ${policy.tls.mode} is not supported: ${name} is not reachable`,
+    });
     return null;
   }
   return create(ClusterSchema, {
@@ -136,14 +132,4 @@ function lbPolicy(settings: LoadBalancerSettings | undefined): Cluster_LbPolicy 
     default:
       return Cluster_LbPolicy.LEAST_REQUEST;
   }
-}
-
-function warnUnsupported(rule: DestinationRule, policy: EffectivePolicy, warn: Warn): void {
-  for (const field of unsupportedPolicy(policy, rule.spec.trafficPolicy)) {
-    warn(ofRule(rule, `trafficPolicy.${field}`, "is not supported and has no effect"));
-  }
-}
-
-function ofRule({ metadata }: DestinationRule, field: string, message: string): CompileWarning {
-  return { kind: "DestinationRule", namespace: metadata.namespace, name: metadata.name, field, message };
 }

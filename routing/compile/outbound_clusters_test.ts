@@ -194,12 +194,6 @@ Deno.test("gRPC and HTTP/2 ports speak HTTP/2 from the first byte", () => {
   deepStrictEqual(mutualTls(compiled).commonTlsContext.alpnProtocols, ["istio-h2", "istio", "h2"]);
 });
 
-Deno.test("settings without effect are warned about", () => {
-  const rules = rule("{ loadBalancer: { consistentHash: { httpHeaderName: x } }, retryBudget: { percent: 10 } }");
-  const fields = compileProxy(mesh(bookinfo(), rules), node()).warnings.map(({ name, field }) => `${name} ${field}`);
-  deepStrictEqual(fields, ["reviews trafficPolicy.loadBalancer.consistentHash", "reviews trafficPolicy.retryBudget"]);
-});
-
 Deno.test("only services exported to the client's namespace are there", () => {
   const services = [
     service("open"),

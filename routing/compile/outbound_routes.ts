@@ -10,6 +10,9 @@ import type { Warn } from "./warning.ts";
 /** Istio's name of the route configuration of a proxy port. */
 export const HTTP_PROXY_ROUTES = "http_proxy";
 
+/** The largest body that validation lets pass; Envoy's own limit is 4 KiB. */
+const MAX_DIRECT_RESPONSE_BODY = 1024 * 1024;
+
 const everyHost = ["*"];
 
 /**
@@ -70,7 +73,12 @@ function configuration(virtualHosts: VirtualHost[]): RouteConfiguration {
     candidate.virtualHosts.every((virtualHost, index) => virtualHost === virtualHosts[index])
   );
   if (same !== undefined) return same;
-  const made = create(RouteConfigurationSchema, { name: HTTP_PROXY_ROUTES, virtualHosts, validateClusters: false });
+  const made = create(RouteConfigurationSchema, {
+    name: HTTP_PROXY_ROUTES,
+    virtualHosts,
+    validateClusters: false,
+    maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BODY,
+  });
   recent.set(virtualHosts[0], [made, ...known].slice(0, RECENT));
   return made;
 }

@@ -12,7 +12,6 @@ import { selects } from "./labels.ts";
 import { directResponseAction, redirectAction } from "./redirect.ts";
 import { defaultRouteAction, type ResolveCluster, routeAction } from "./route_action.ts";
 import { isCatchAll, routeMatch } from "./route_match.ts";
-import { unsupportedRoute } from "./unsupported.ts";
 import { MESH_GATEWAY } from "./virtual_services.ts";
 
 export interface RouteContext {
@@ -75,9 +74,6 @@ function compileRoute(
   path: string,
   context: RouteContext,
 ): Route | undefined {
-  for (const field of unsupportedRoute(route)) {
-    context.warn(`${path}.${field}`, "is not supported and has no effect");
-  }
   const compiled = compileAction(route, path, context);
   if (compiled === undefined) return undefined;
   const { authority: _, ...headers } = compiled.headers;

@@ -246,15 +246,13 @@ Deno.test("faults are configuration of the fault filter, and without a percentag
   deepStrictEqual(fault("{ abort: { grpcStatus: UNAVAILABLE } }"), { abort: { grpcStatus: 14 } });
 });
 
-Deno.test("what a route asks for in vain is warned about, with its path", () => {
+Deno.test("destinations that do not exist are warned about, with their paths", () => {
   const http = `[
-    { match: [ { uri: { prefix: /a } } ], mirror: { host: ratings }, corsPolicy: {}, ${to} },
+    { match: [ { uri: { prefix: /a } } ], ${to} },
     { route: [ { destination: { host: nowhere }, weight: 1 }, { destination: { host: reviews, subset: v9 }, weight: 1 },
                { destination: { host: reviews, port: { number: 81 } }, weight: 1 } ] } ]`;
   const snapshot = compileProxy(mesh(bookinfo(), rule(http)), node());
   deepStrictEqual(snapshot.warnings.map(({ kind, name, field }) => `${kind} ${name} ${field}`), [
-    "VirtualService reviews http[0].mirror",
-    "VirtualService reviews http[0].corsPolicy",
     "VirtualService reviews http[1].route[0].destination.host",
     "VirtualService reviews http[1].route[1].destination.subset",
     "VirtualService reviews http[1].route[2].destination.port",
