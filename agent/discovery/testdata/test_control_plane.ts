@@ -34,7 +34,11 @@ export interface TestControlPlane {
 
 export interface TestBehaviour {
   request?(stream: TestStream, request: DeltaDiscoveryRequest): void;
-  sign?(request: IstioCertificateRequest): Promise<MessageInitShape<typeof IstioCertificateResponseSchema>>;
+  /** `peer` is the client's certificate, DER. */
+  sign?(
+    request: IstioCertificateRequest,
+    peer: Uint8Array,
+  ): Promise<MessageInitShape<typeof IstioCertificateResponseSchema>>;
 }
 
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes);
@@ -83,7 +87,8 @@ export async function startTestControlPlane(
       call: grpc.ServerUnaryCall<IstioCertificateRequest, IstioCertificateResponse>,
       answer: grpc.sendUnaryData<IstioCertificateResponse>,
     ) {
-      (behaviour.sign?.(call.request) ?? Promise.reject(new Error("not served"))).then(
+      const peer = new Uint8Array(call.getAuthContext().sslPeerCertificate?.raw ?? []);
+      (behaviour.sign?.(call.request, peer) ?? Promise.reject(new Error("not served"))).then(
         (response) => answer(null, create(IstioCertificateResponseSchema, response)),
         (error) => answer({ code: grpc.status.PERMISSION_DENIED, details: String(error.message) }),
       );
