@@ -36,10 +36,14 @@ const tlsInspector = create(ListenerFilterSchema, {
   configType: { case: "typedConfig", value: packAny(TlsInspectorSchema, create(TlsInspectorSchema)) },
 });
 
-/** The name under which callers know the service that the workload belongs to. */
+/**
+ * The name under which callers know the service that the workload belongs to: of its namespace, or a ServiceEntry's
+ * host where that namespace publishes one of this name.
+ */
 export function workloadHostname(mesh: Mesh, node: WorkloadNode): string {
   const hostname = resolveHost(node.service, node.namespace, mesh.settings.domain);
-  return !mesh.services.has(hostname) && mesh.services.has(node.service) ? node.service : hostname;
+  const entry = mesh.services.get(node.service);
+  return !mesh.services.has(hostname) && entry?.namespace === node.namespace ? node.service : hostname;
 }
 
 /** The inbound listeners and clusters of a workload. */

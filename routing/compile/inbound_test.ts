@@ -91,6 +91,14 @@ Deno.test("a ServiceEntry's host stands in server names as it is", () => {
   ]);
 });
 
+Deno.test("a ServiceEntry of another namespace does not lend its host", () => {
+  const entry = service("api.example.com", { hostname: "api", namespace: "shop" });
+  const { listener } = inbound({ service: "api" }, "", [entry]);
+  deepStrictEqual(listener("virtualInbound").filterChains[0].filterChainMatch.serverNames, [
+    "outbound_.9080_._.api.default.svc.cluster.local",
+  ]);
+});
+
 Deno.test("inbound clusters dial the application, by address or Unix socket", () => {
   const { cluster } = inbound({
     ports: [

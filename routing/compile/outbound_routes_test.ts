@@ -146,6 +146,17 @@ Deno.test("a short host means the rule's own namespace", () => {
   strictEqual(inForce(rule("other", "[reviews]", "", ", namespace: shop")), "default");
 });
 
+Deno.test("hosts of rules are compared without regard to case", () => {
+  const upper = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: upper }
+spec: { hosts: [Reviews], http: [ { name: upper, route: [ { destination: { host: Reviews } } ] } ] }`;
+  const [route] = hosts([service("reviews")], upper)["reviews.default.svc.cluster.local:9080"].routes;
+  strictEqual(route.name, "upper");
+  strictEqual(route.route.cluster, "outbound|9080||reviews.default.svc.cluster.local");
+});
+
 Deno.test("a rule for gateways alone does not concern workloads", () => {
   strictEqual(inForce(rule("edge", "[reviews]", ", gateways: [edge]")), "default");
   strictEqual(inForce(rule("both", "[reviews]", ", gateways: [edge, mesh]")), "both");

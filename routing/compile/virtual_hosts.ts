@@ -154,7 +154,7 @@ class Compilation {
     field: string,
     warn: (field: string, message: string) => void,
   ): string {
-    const hostname = resolveHost(destination.host, namespace, this.#index.mesh.settings.domain);
+    const hostname = resolveHost(destination.host, namespace, this.#index.mesh.settings.domain).toLowerCase();
     const service = this.#index.service(hostname, this.#client.namespace);
     const rules = service === undefined ? undefined : this.#index.rulesFor(service, this.#client);
     this.#destinations.set(hostname, { service, rules });
