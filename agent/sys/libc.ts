@@ -111,6 +111,24 @@ export function closeDescriptor(descriptor: number): void {
   libc.close(descriptor);
 }
 
+/** Opens a file for appending, making it where need be (mode 0640); -1 when that fails. */
+export function appendDescriptor(path: string): number {
+  const O_WRONLY_CREAT_APPEND_CLOEXEC = 0x1 | 0x40 | 0x400 | 0x80000;
+  return libc.open(new TextEncoder().encode(path + "\0"), O_WRONLY_CREAT_APPEND_CLOEXEC, 0o640);
+}
+
+/** Writes all bytes to a file; false when that fails. */
+export function writeAll(descriptor: number, bytes: Uint8Array<ArrayBuffer>): boolean {
+  let rest = bytes;
+  while (rest.length > 0) {
+    const written = libc.write(descriptor, rest, rest.length);
+    if (written < 0 && errno[0] === Errno.EINTR) continue;
+    if (written <= 0) return false;
+    rest = rest.subarray(written);
+  }
+  return true;
+}
+
 /** Raises the soft limit of open files to the hard limit; returns the limit in force. */
 export function raiseOpenFileLimit(): number {
   const limit = new BigUint64Array(2);

@@ -1,0 +1,91 @@
+/** Filter chains as a data thread uses them, and the choice among those that share a socket. */
+import type { FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig } from "../config/model.ts";
+import { ascii } from "../decode/characters.ts";
+import { AccessLogFormat } from "../record/access_log.ts";
+import type { RouteTable } from "../route/route_table.ts";
+import type { ProxyState } from "../worker/proxy_state.ts";
+import type { ContextSlot } from "../worker/tls_contexts.ts";
+import type { ClientHello } from "./client_hello.ts";
+
+export class FilterChain {
+  readonly http: HttpConnectionManagerConfig;
+  readonly inbound: boolean;
+  readonly contextSlot: ContextSlot | null;
+  /** `server: …\r\n` */
+  readonly serverLine: Uint8Array;
+  readonly logs: { path: string; format: AccessLogFormat }[];
+  readonly logFormats: AccessLogFormat[];
+
+  constructor(
+    readonly proxy: ProxyState,
+    readonly listener: ListenerConfig,
+    readonly config: FilterChainConfig,
+  ) {
+    this.http = config.http;
+    this.inbound = listener.direction === "inbound";
+    this.contextSlot = config.tls === null ? null : proxy.tls.server(config.tls);
+    this.serverLine = ascii(`server: ${config.http.serverName}\r\n`);
+    this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));
+    this.logFormats = this.logs.map((log) => log.format);
+  }
+
+  /** The route table now in force; `undefined` while its configuration has not arrived. */
+  get routes(): RouteTable | undefined {
+    return this.proxy.routes.get(this.http.routeConfigName);
+  }
+}
+
+/**
+ * The chain for a connection, as Envoy's filter chain matching has it: exact server name before the longest wildcard
+ * before any, then transport and application protocol. Chains that match equally well are taken in turn: several
+ * workloads of this agent behind one service.
+ *
+ * @param hello `null` for a connection that does not begin with a ClientHello
+ * @param turn a number that grows with each connection
+ */
+export function matchFilterChain(
+  chains: readonly FilterChain[],
+  hello: ClientHello | null,
+  turn: number,
+): FilterChain | null {
+  let best: FilterChain[] = [];
+  let bestScore = -1;
+  for (const chain of chains) {
+    const score = matchScore(chain.config, hello);
+    if (score < 0 || score < bestScore) continue;
+    if (score > bestScore) best = [];
+    bestScore = score;
+    best.push(chain);
+  }
+  return best.length === 0 ? null : best[turn % best.length];
+}
+
+/** How specific the match is; negative when it is none. Server names weigh most, as they come first in Envoy's order. */
+function matchScore(config: FilterChainConfig, hello: ClientHello | null): number {
+  let score = 0;
+  if (config.serverNames.length > 0) {
+    const name = hello === null ? -1 : serverNameScore(config.serverNames, hello.serverName);
+    if (name < 0) return -1;
+    score += name * 4;
+  }
+  if (config.transportProtocol !== "") {
+    if ((config.transportProtocol === "tls") !== (hello !== null)) return -1;
+    score += 2;
+  }
+  if (config.applicationProtocols.length > 0) {
+    if (hello === null || !hello.alpn.some((protocol) => config.applicationProtocols.includes(protocol))) return -1;
+    score += 1;
+  }
+  return score;
+}
+
+const exactScore = 1000;
+
+function serverNameScore(patterns: string[], serverName: string): number {
+  let best = -1;
+  for (const pattern of patterns) {
+    if (pattern === serverName) return exactScore;
+    if (pattern.startsWith("*.") && serverName.endsWith(pattern.slice(1))) best = Math.max(best, pattern.length);
+  }
+  return best;
+}

@@ -1,0 +1,118 @@
+/**
+ * A connection that has been accepted on an address with TLS, until it is known what it is: looks at the ClientHello,
+ * chooses the filter chain, does the handshake, and hands the socket to the codec.
+ */
+import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import { clientCertElement } from "../identify/forwarded_client_cert.ts";
+import { spiffePrincipal } from "../identify/certificate_names.ts";
+import { EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
+import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../sys/socket.ts";
+import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
+import type { Watcher } from "../worker/event_loop.ts";
+import type { DataThread } from "../worker/thread.ts";
+import { Timer } from "../worker/timer_wheel.ts";
+import { type ClientHello, clientHelloLength, INCOMPLETE, NOT_TLS, parseClientHello } from "./client_hello.ts";
+import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
+
+/** ClientHello and handshake must be done by then, milliseconds (Envoy's transport_socket_connect_timeout in spirit). */
+const deadline = 15_000;
+
+export class Handshake implements Watcher {
+  readonly #timer: Timer;
+  #tls: TlsSession | null = null;
+  #chain: FilterChain | null = null;
+  #serverName = "";
+
+  constructor(
+    private readonly thread: DataThread,
+    private readonly socket: Socket,
+    private readonly remoteAddress: string,
+    private readonly chains: () => readonly FilterChain[],
+    private readonly turn: number,
+  ) {
+    thread.loop.watch(socket.descriptor, EPOLLIN, this);
+    this.#timer = new Timer(() => this.#close());
+    thread.loop.setTimer(this.#timer, deadline);
+    thread.handshakes.add(this);
+  }
+
+  onEvents(_events: number): void {
+    if (this.#tls === null) this.#detect();
+    else this.#shake();
+  }
+
+  #detect(): void {
+    const { bytes } = this.thread.input;
+    const size = this.socket.peek(bytes, bytes.length);
+    if (size === WOULD_BLOCK) return;
+    if (size === END_OF_STREAM || size === FAILED) return this.#close();
+    const hello = parseClientHello(bytes, size);
+    if (hello === INCOMPLETE) return this.socket.setReceiveLowWater(clientHelloLength(bytes, size));
+    this.socket.setReceiveLowWater(1);
+    this.#choose(hello === NOT_TLS ? null : hello);
+  }
+
+  #choose(hello: ClientHello | null): void {
+    const chain = matchFilterChain(this.chains(), hello, this.turn);
+    if (chain === null) {
+      // As in Envoy: nobody is told anything.
+      this.thread.log("debug", "no filter chain for connection", {
+        from: this.remoteAddress,
+        serverName: hello?.serverName ?? "(no TLS)",
+      });
+      return this.#close();
+    }
+    this.#chain = chain;
+    this.#serverName = hello?.serverName ?? "";
+    if (chain.contextSlot === null) return this.#handOver();
+    const { context } = chain.contextSlot;
+    if (hello === null || context === null) return this.#close();
+    this.#tls = new TlsSession(context, this.socket, "");
+    this.#shake();
+  }
+
+  #shake(): void {
+    const result = this.#tls!.handshake();
+    if (result === HANDSHAKE_DONE) return this.#handOver();
+    if (result === HANDSHAKE_FAILED) {
+      this.thread.log("debug", "TLS handshake failed", { from: this.remoteAddress, reason: this.#tls!.failure });
+      return this.#close();
+    }
+    this.thread.loop.change(this.socket.descriptor, result === HANDSHAKE_WANTS_WRITE ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  }
+
+  #handOver(): void {
+    const chain = this.#chain!;
+    const certificate = this.#tls?.peerCertificate() ?? null;
+    const principal = certificate === null ? "" : spiffePrincipal(certificate);
+    // In the mesh every peer has exactly one identity; a certificate without it says nothing that we can judge by.
+    if (chain.config.tls?.requireClientCertificate && chain.inbound && principal === "") return this.#close();
+    this.#leave();
+    new Http1ServerConnection(this.thread, this.socket, this.#tls, chain, {
+      remoteAddress: this.remoteAddress,
+      serverName: this.#serverName,
+      tlsVersion: this.#tls?.version() ?? "",
+      principal,
+      clientCertElement: certificate === null
+        ? ""
+        : clientCertElement(certificate, chain.proxy.description.principal, principal),
+    });
+  }
+
+  #leave(): void {
+    this.thread.handshakes.delete(this);
+    this.thread.loop.clearTimer(this.#timer);
+    this.thread.loop.unwatch(this.socket.descriptor);
+  }
+
+  #close(): void {
+    this.#leave();
+    this.#tls?.close();
+    this.socket.close();
+  }
+
+  /** The thread drains: whoever has not finished the handshake is let go. */
+  drain(): void {
+    this.#close();
+  }
+}

@@ -1,0 +1,82 @@
+/** One address and port of a data thread: the listening socket, and the filter chains of all proxies that share it. */
+import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import { EPOLLIN } from "../sys/epoll.ts";
+import { ListeningSocket, NO_CONNECTION, NO_RESOURCES, type Socket } from "../sys/socket.ts";
+import type { Watcher } from "../worker/event_loop.ts";
+import type { DataThread } from "../worker/thread.ts";
+import { Timer } from "../worker/timer_wheel.ts";
+import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
+import { Handshake } from "./handshake.ts";
+
+/** Connections taken in one turn of the loop at the most, so that those that exist are not starved. */
+const acceptsPerTurn = 64;
+/** How long to wait when no descriptor is left, milliseconds. */
+const resourcePause = 100;
+
+export class ListeningAddress implements Watcher {
+  readonly #socket: ListeningSocket;
+  readonly #retry: Timer;
+  #chains: readonly FilterChain[] = [];
+  #needsDetection = false;
+  #turn = 0;
+  #warned = false;
+
+  /** @throws SocketError when the address cannot be bound. */
+  constructor(private readonly thread: DataThread, readonly address: string, readonly port: number) {
+    this.#socket = new ListeningSocket(address, port);
+    this.#retry = new Timer(() => this.thread.loop.change(this.#socket.descriptor, EPOLLIN));
+    thread.loop.watch(this.#socket.descriptor, EPOLLIN, this);
+  }
+
+  /** The chains for connections accepted from now on; those that exist keep theirs. */
+  setChains(chains: readonly FilterChain[]): void {
+    this.#chains = chains;
+    this.#needsDetection = chains.length !== 1 || chains[0].config.tls !== null ||
+      chains[0].config.transportProtocol === "tls" || chains[0].config.serverNames.length > 0;
+  }
+
+  onEvents(_events: number): void {
+    for (let i = 0; i < acceptsPerTurn; i++) {
+      const socket = this.#socket.accept();
+      if (socket === NO_CONNECTION) return;
+      if (socket === NO_RESOURCES) return this.#pause();
+      this.#take(socket);
+    }
+  }
+
+  #take(socket: Socket): void {
+    const remoteAddress = `${this.#socket.peer.address}:${this.#socket.peer.port}`;
+    this.#turn++;
+    if (this.#needsDetection) {
+      new Handshake(this.thread, socket, remoteAddress, () => this.#chains, this.#turn);
+      return;
+    }
+    const chain = matchFilterChain(this.#chains, null, this.#turn);
+    if (chain === null) return socket.close();
+    new Http1ServerConnection(this.thread, socket, null, chain, {
+      remoteAddress,
+      serverName: "",
+      tlsVersion: "",
+      principal: "",
+      clientCertElement: "",
+    });
+  }
+
+  /** Without descriptors the connection stays in the backlog: looking at once again would only spin. */
+  #pause(): void {
+    if (!this.#warned) {
+      this.#warned = true;
+      this.thread.log("error", "no file descriptors left: connections wait", {
+        address: `${this.address}:${this.port}`,
+      });
+    }
+    this.thread.loop.change(this.#socket.descriptor, 0);
+    this.thread.loop.setTimer(this.#retry, resourcePause);
+  }
+
+  close(): void {
+    this.thread.loop.clearTimer(this.#retry);
+    this.thread.loop.unwatch(this.#socket.descriptor);
+    this.#socket.close();
+  }
+}

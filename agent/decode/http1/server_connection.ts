@@ -1,0 +1,277 @@
+/** An HTTP/1.1 connection from a caller: reads requests one after another, writes their responses. */
+import type { FilterChain } from "../../accept/filter_chain.ts";
+import type { Exchange } from "../../exchange.ts";
+import { handleRequest } from "../../pipeline.ts";
+import type { MetricScope, Service } from "../../record/request_metrics.ts";
+import { recordRefusal } from "../../record/refusal.ts";
+import { type Outcome, outcomes, parseOutcome } from "../../respond/outcome.ts";
+import { type ResponseFraming, writeLocalReply, writeResponseHead } from "../../respond/response_head.ts";
+import type { CompiledMutation } from "../../route/header_mutation.ts";
+import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../../sys/socket.ts";
+import type { TlsSession } from "../../sys/tls_session.ts";
+import { ByteQueue } from "../../worker/buffers.ts";
+import { Connection } from "../../worker/connection.ts";
+import type { DataThread } from "../../worker/thread.ts";
+import { ascii, sameBytes } from "../characters.ts";
+import { keepsAlive } from "../connection_options.ts";
+import { BodyKind, BodyReader } from "../framing.ts";
+import type { RequestHead, ResponseHead } from "../head.ts";
+import { Known } from "../known_headers.ts";
+import { appendChunk, lastChunk } from "./chunks.ts";
+import { parseRequestHead, ParseResult } from "./parse_head.ts";
+
+/** Who is at the other end, as far as accepting the connection has shown. */
+export interface DownstreamPeer {
+  /** `address:port` */
+  remoteAddress: string;
+  /** SNI; empty without TLS. */
+  serverName: string;
+  /** `TLSv1.3` …; empty without TLS. */
+  tlsVersion: string;
+  /** `spiffe://…` of the client certificate; empty: none. */
+  principal: string;
+  /** The element for `x-forwarded-client-cert` that speaks of this peer; empty without a client certificate. */
+  clientCertElement: string;
+}
+
+const continueLine = ascii("HTTP/1.1 100 Continue\r\n\r\n");
+const headMethod = ascii("HEAD");
+const continueValue = "100-continue";
+
+export class Http1ServerConnection extends Connection {
+  readonly peerPrincipal: string;
+  readonly remoteAddress: string;
+  readonly serverName: string;
+  readonly tlsVersion: string;
+  /** Whether the current request is a HEAD. */
+  isHead = false;
+  scope: MetricScope | null = null;
+  scopeService: Service | null = null;
+  #exchange: Exchange | null = null;
+  readonly #body = new BodyReader();
+  /** What has been received but not read: the start of a head, or a request sent ahead of its turn. */
+  readonly #partial: ByteQueue;
+  #keepAlive = true;
+  #http10 = false;
+  #responseInChunks = false;
+  /** When the current state began or was last refreshed, for the deadlines. */
+  #since: number;
+  #headStarted = false;
+
+  constructor(
+    thread: DataThread,
+    socket: Socket,
+    tls: TlsSession | null,
+    readonly chain: FilterChain,
+    readonly peer: DownstreamPeer,
+  ) {
+    super(thread, socket);
+    this.tls = tls;
+    this.peerPrincipal = peer.principal;
+    this.remoteAddress = peer.remoteAddress;
+    this.serverName = peer.serverName;
+    this.tlsVersion = peer.tlsVersion;
+    this.#partial = new ByteQueue(thread.slabs);
+    this.#since = thread.loop.now;
+    thread.downstreams.add(this);
+    thread.loop.setTimer(this.timer, chain.http.idleTimeout);
+    // What came with the last bytes of the handshake, epoll does not tell of.
+    if (tls !== null) thread.loop.defer(this);
+  }
+
+  protected override onReadable(): void {
+    do {
+      const kept = this.#partial.length;
+      if (kept > 0) this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
+      const count = this.read(kept);
+      if (count === WOULD_BLOCK) return;
+      if (count === END_OF_STREAM || count === FAILED) return this.fail();
+      this.#partial.clear();
+      this.#consume(kept + count);
+    } while (!this.closed && !this.closing && this.reading && this.tls !== null && this.tls.hasPending());
+  }
+
+  protected override continueInput(): void {
+    if (this.closing) return;
+    if (this.#exchange === null && this.#partial.length > 0 && !this.#headStarted) {
+      const size = this.#partial.length;
+      this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
+      this.#partial.clear();
+      this.#consume(size);
+    }
+    if (!this.closed && !this.closing && this.reading && this.tls !== null && this.tls.hasPending()) this.onReadable();
+  }
+
+  #consume(end: number): void {
+    const bytes = this.thread.input.bytes;
+    let position = 0;
+    while (position < end && !this.closed && !this.closing) {
+      if (this.#exchange === null) {
+        const head = this.thread.requestHead;
+        const length = parseRequestHead(bytes, position, end, head);
+        if (length === ParseResult.needMore) return this.#keepPartialHead(position, end);
+        this.#headStarted = false;
+        if (length < 0) return this.#refuse(parseOutcome(length));
+        if (length > this.chain.http.maxRequestHeadersBytes) return this.#refuse(outcomes.requestHeadersTooLarge);
+        const problem = this.#body.startRequest(head);
+        if (problem !== 0) return this.#refuse(parseOutcome(problem));
+        position += length;
+        this.#begin(head);
+      } else if (!this.#body.done) {
+        position = this.#body.next(bytes, position, end);
+        if (position < 0) return this.#onBrokenBody();
+        const size = this.#body.dataEnd - this.#body.dataStart;
+        if (size > 0) this.#exchange.onRequestData(bytes, this.#body.dataStart, size);
+        if (this.#body.done) this.#exchange?.onRequestEnd();
+      } else {
+        // The next request, sent ahead: it waits until this one is answered.
+        this.#partial.append(bytes, position, end - position);
+        return this.setReading(false);
+      }
+    }
+    this.#since = this.thread.loop.now;
+    if (this.#exchange !== null && !this.#body.done && this.#exchange.requestCongested) this.setReading(false);
+  }
+
+  #keepPartialHead(position: number, end: number): void {
+    if (end - position > this.chain.http.maxRequestHeadersBytes) {
+      return this.#refuse(outcomes.requestHeadersTooLarge);
+    }
+    this.#partial.append(this.thread.input.bytes, position, end - position);
+    if (this.#headStarted) return;
+    // Counted from the first byte: later ones do not refresh it.
+    this.#headStarted = true;
+    this.#since = this.thread.loop.now;
+    this.thread.loop.setTimer(this.timer, this.chain.http.requestHeadersTimeout);
+  }
+
+  #begin(head: RequestHead): void {
+    const { fields } = head;
+    this.isHead = sameBytes(fields.bytes, head.methodStart, head.methodEnd - head.methodStart, headMethod);
+    this.#http10 = head.minorVersion === 0;
+    this.#keepAlive = keepsAlive(fields, head.minorVersion);
+    if (fields.has(Known.expect)) {
+      if (fields.known(Known.expect)!.toLowerCase() !== continueValue) return this.#refuse(outcomes.expectationFailed);
+      if (!this.#body.done && !this.#http10) {
+        this.out.append(continueLine, 0, continueLine.length);
+        this.scheduleFlush();
+      }
+    }
+    const exchange = this.thread.takeExchange();
+    this.#exchange = exchange;
+    exchange.begin(this, head, this.#body);
+    handleRequest(exchange, head);
+  }
+
+  #onBrokenBody(): void {
+    const exchange = this.#exchange!;
+    if (exchange.status === 0) exchange.giveUp(outcomes.badRequest);
+    else this.fail();
+  }
+
+  /** Answers a request that is not understood, and closes. */
+  #refuse(outcome: Outcome): void {
+    this.#keepAlive = false;
+    this.isHead = false;
+    this.sendLocalReply(outcome.status, outcome.body, "", true);
+    recordRefusal(this, outcome);
+    this.closeAfterFlush();
+  }
+
+  // ------------------------------------------------------------------------------------------ the response
+
+  sendResponse(head: ResponseHead, body: BodyReader, upstreamTime: number, mutations: CompiledMutation[]): void {
+    // HTTP/1.0 knows no chunks: the end of such a body is the end of the connection.
+    if (this.#http10 && body.kind !== BodyKind.length && body.kind !== BodyKind.none) this.#keepAlive = false;
+    this.#responseInChunks = writeResponseHead(this.out, head, body, this.#framing(), upstreamTime, mutations);
+    this.scheduleFlush();
+  }
+
+  sendBody(bytes: Uint8Array, offset: number, size: number): void {
+    if (this.#responseInChunks) appendChunk(this.out, bytes, offset, size);
+    else this.out.append(bytes, offset, size);
+    this.#since = this.thread.loop.now;
+    this.scheduleFlush();
+  }
+
+  endResponse(): void {
+    if (this.#responseInChunks) this.out.append(lastChunk, 0, lastChunk.length);
+    this.#responseInChunks = false;
+    this.scheduleFlush();
+  }
+
+  /** Cuts the response off, so that the caller sees that it is not whole. */
+  abortResponse(): void {
+    this.close();
+  }
+
+  /** Writes a whole reply; returns the size of its body. */
+  sendLocalReply(status: number, body: string, headers: string, close: boolean): number {
+    // A request whose body has not been read leaves it in the way of the next one.
+    if (close || !this.#body.done) this.#keepAlive = false;
+    const bytes = ascii(body);
+    writeLocalReply(this.out, status, bytes, headers, this.#framing());
+    this.scheduleFlush();
+    return bytes.length;
+  }
+
+  #framing(): ResponseFraming {
+    const framing = this.thread.responseFraming;
+    framing.close = !this.#keepAlive || this.thread.draining;
+    framing.http10 = this.#http10;
+    framing.isHead = this.isHead;
+    framing.server = this.chain.serverLine;
+    return framing;
+  }
+
+  /** The exchange is recorded; the next request may begin. */
+  exchangeDone(): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    if (exchange !== null) this.thread.giveExchange(exchange);
+    if (this.closed) return;
+    this.#since = this.thread.loop.now;
+    if (!this.#keepAlive || !this.#body.done || this.thread.draining) return this.closeAfterFlush();
+    this.setReading(true);
+    if (this.#partial.length > 0 || this.tls !== null) this.thread.loop.defer(this);
+  }
+
+  /** The request's body can go on. */
+  resumeRequest(): void {
+    if (this.#body.done) return;
+    this.setReading(true);
+    if (this.tls !== null) this.thread.loop.defer(this);
+  }
+
+  /** Closes now if no request is in flight, else after it. */
+  drain(): void {
+    if (this.#exchange === null && !this.closing) this.close();
+  }
+
+  protected override onDrained(): void {
+    this.#exchange?.onResponseDrained();
+  }
+
+  protected override onClose(_failed: boolean): void {
+    this.#partial.clear();
+    this.thread.downstreamClosed(this);
+    this.#exchange?.onDownstreamClosed();
+  }
+
+  protected override onDeadline(): void {
+    const { http } = this.chain;
+    const limit = this.#exchange !== null
+      ? http.streamIdleTimeout
+      : this.#headStarted
+      ? http.requestHeadersTimeout
+      : http.idleTimeout;
+    const left = limit - (this.thread.loop.now - this.#since);
+    if (limit <= 0 || left > 0) {
+      this.thread.loop.setTimer(this.timer, limit > 0 ? left : http.idleTimeout || 3_600_000);
+    } else if (this.#exchange !== null) {
+      if (this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
+      else this.close();
+    } else if (this.#headStarted) this.#refuse(outcomes.requestTimeout);
+    else this.close();
+  }
+}

@@ -1,0 +1,377 @@
+/**
+ * One request and its response on their way through the proxy: what was decided about it, the attempts to have it
+ * answered, its deadlines, and what is recorded at the end. Used again for the connection's next request.
+ */
+import type { Cluster, Host } from "./balance/cluster.ts";
+import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
+import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
+import type { BodyReader } from "./decode/framing.ts";
+import type { RequestHead, ResponseHead } from "./decode/head.ts";
+import { Known } from "./decode/known_headers.ts";
+import type { Http1ServerConnection } from "./decode/http1/server_connection.ts";
+import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
+import { recordExchange, recordResponseHead } from "./record/record.ts";
+import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
+import type { CompiledMutation } from "./route/header_mutation.ts";
+import type { ForwardAction, Route } from "./route/route_table.ts";
+import type { ConnectFailure, Http1ClientConnection } from "./upstream/http1_client_connection.ts";
+import type { StreamFailure, UpstreamRequest } from "./upstream/upstream_request.ts";
+import { type AttemptFailure, backOff, retriesFailure, retriesResponse } from "../routing/resilience/retry.ts";
+import { ByteQueue } from "./worker/buffers.ts";
+import { highWaterMark } from "./worker/connection.ts";
+import type { DataThread } from "./worker/thread.ts";
+import { Timer } from "./worker/timer_wheel.ts";
+
+/** A body is kept for another attempt up to this size (bytes). */
+const replayLimit = 256 * 1024;
+
+export class Exchange implements UpstreamRequest {
+  readonly head: ByteQueue;
+  readonly body: ByteQueue;
+  bodyKind = 0;
+  bodyLength = 0;
+  requestComplete = false;
+  isHead = false;
+  grpc = false;
+
+  /** The caller's connection; `null` between requests. */
+  downstream: Http1ServerConnection | null = null;
+  route: Route | null = null;
+  action: ForwardAction | null = null;
+  cluster: Cluster | null = null;
+  host: Host | null = null;
+  /** The upstream connection that carries the current attempt. */
+  upstream: Http1ClientConnection | null = null;
+  /** The last one that carried an attempt: its peer is the destination that metrics name. */
+  destination: Http1ClientConnection | null = null;
+  entry: AccessLogEntry | null = null;
+  readonly responseMutations: CompiledMutation[] = [];
+
+  startTime = 0;
+  status = 0;
+  flags = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  upstreamFailure = "";
+
+  #attempts = 0;
+  #attemptStart = 0;
+  #waitingIn: Host | null = null;
+  #tried: Host[] = [];
+  #replayable = true;
+  #retrying = false;
+  #responseStarted = false;
+  #overall: Timer;
+  /** Fault delay, then back-off or per-try timeout: never two of them at once. */
+  #step: Timer;
+  #onStep: () => void = nothing;
+
+  constructor(readonly thread: DataThread) {
+    this.head = new ByteQueue(thread.slabs);
+    this.body = new ByteQueue(thread.slabs);
+    this.#overall = new Timer(() => this.#onTimeout());
+    this.#step = new Timer(() => this.#onStep());
+  }
+
+  /** Takes on a request whose head has just been parsed. */
+  begin(downstream: Http1ServerConnection, head: RequestHead, body: BodyReader): void {
+    this.downstream = downstream;
+    this.startTime = this.thread.loop.now;
+    this.bodyKind = body.kind;
+    this.bodyLength = body.length;
+    this.requestComplete = body.done;
+    this.isHead = downstream.isHead;
+    const contentType = head.fields.first[Known.contentType];
+    this.grpc = contentType >= 0 && startsWithGrpc(head, contentType);
+    const formats = downstream.chain.logFormats;
+    if (formats.length > 0) this.entry = newEntry(formats, head, Date.now());
+  }
+
+  /** Sends the request, whose head has been written, to a host of {@link cluster}. */
+  forward(): void {
+    const cluster = this.cluster!;
+    this.#attempts++;
+    const retry = this.action!.retry;
+    const avoid = this.#attempts > 1 && retry !== null && retry.avoidPreviousHosts ? this.#tried : null;
+    const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts);
+    if (host === null) return this.reply(outcomes.noHealthyUpstream);
+    this.host = host;
+    if (retry !== null) this.#tried.push(host);
+    else this.#replayable = false;
+    this.#waitingIn = host;
+    if (!host.pool.request(this)) {
+      this.#waitingIn = null;
+      Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.overflows, 1);
+      this.reply(outcomes.overflow);
+    }
+  }
+
+  /** Waits, then calls `next`: the delay of a fault, or back-off. Milliseconds. */
+  pause(delay: number, next: () => void): void {
+    this.#onStep = next;
+    this.thread.loop.setTimer(this.#step, delay);
+  }
+
+  // ------------------------------------------------------------------------------------------ from the caller
+
+  onRequestData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void {
+    this.bytesReceived += size;
+    const keep = this.upstream === null || this.#replayable;
+    if (keep && this.upstream !== null && this.body.length + size > replayLimit) {
+      this.#replayable = false;
+      this.body.clear();
+    } else if (keep) this.body.append(bytes, offset, size);
+    if (this.upstream !== null) this.upstream.sendData(bytes, offset, size);
+  }
+
+  onRequestEnd(): void {
+    this.requestComplete = true;
+    this.upstream?.sendEnd();
+    this.#requestSent();
+  }
+
+  /** Whether the caller should pause: what it sent has not gone out. */
+  get requestCongested(): boolean {
+    return this.upstream === null ? this.body.length > highWaterMark : this.upstream.congested;
+  }
+
+  /** The caller can take more of the response. */
+  onResponseDrained(): void {
+    this.upstream?.resumeResponse();
+  }
+
+  /** The caller's connection is gone. */
+  onDownstreamClosed(): void {
+    if (this.downstream === null) return;
+    this.flags |= Flag.DC;
+    this.#release();
+    this.finish();
+  }
+
+  // ---------------------------------------------------------------------------------------- from the upstream
+
+  onAttached(connection: Http1ClientConnection): void {
+    const cluster = this.cluster!;
+    this.#waitingIn = null;
+    this.upstream = this.destination = connection;
+    this.#attemptStart = this.thread.loop.now;
+    Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.activeRequests, 1);
+    Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.requests, 1);
+    Atomics.add(cluster.shared, this.host!.slot + HostSlot.activeRequests, 1);
+    if (!this.#replayable) this.body.clear();
+    if (this.requestComplete) this.#requestSent();
+    else if (!connection.congested) this.downstream!.resumeRequest();
+  }
+
+  onConnectFailure(failure: ConnectFailure): void {
+    this.#waitingIn = null;
+    this.upstreamFailure = failure.reason;
+    recordLocalFailure(this.cluster!, this.host!);
+    this.#failAttempt("connect", failure.timedOut ? outcomes.connectTimeout : outcomes.connectFailure);
+  }
+
+  onResponseHead(head: ResponseHead, body: BodyReader): boolean {
+    recordResponse(this.cluster!, this.host!, head.status);
+    const retry = this.action!.retry;
+    if (retry !== null && retriesResponse(retry, head.status, grpcStatus(head))) {
+      if (this.#mayRetry()) {
+        this.#detach();
+        this.#retry();
+        return false;
+      }
+      if (this.#attempts > retry.numRetries) this.flags |= Flag.URX;
+    }
+    this.thread.loop.clearTimer(this.#step);
+    this.#responseStarted = true;
+    this.status = head.status;
+    const upstreamTime = this.thread.loop.now - this.#attemptStart;
+    if (this.entry !== null) recordResponseHead(this.entry, this.downstream!.chain, head, upstreamTime);
+    this.downstream!.sendResponse(head, body, upstreamTime, this.responseMutations);
+    return true;
+  }
+
+  onResponseData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void {
+    this.bytesSent += size;
+    this.downstream!.sendBody(bytes, offset, size);
+  }
+
+  onResponseEnd(): void {
+    this.#detach();
+    this.downstream!.endResponse();
+    this.finish();
+  }
+
+  onFailure(failure: StreamFailure): void {
+    recordLocalFailure(this.cluster!, this.host!);
+    this.#detach();
+    const outcome = failure === "reset" ? outcomes.reset : outcomes.upstreamProtocolError;
+    this.#failAttempt("reset", outcome);
+  }
+
+  onRequestDrained(): void {
+    this.downstream?.resumeRequest();
+  }
+
+  get responseCongested(): boolean {
+    return this.downstream !== null && this.downstream.congested;
+  }
+
+  // ------------------------------------------------------------------------------------------------- attempts
+
+  #requestSent(): void {
+    const timeout = this.action?.timeout ?? 0;
+    if (timeout > 0 && !this.#overall.armed) this.thread.loop.setTimer(this.#overall, timeout);
+    const perTry = this.action?.retry?.perTryTimeout ?? 0;
+    if (perTry > 0 && this.upstream !== null && !this.#responseStarted) this.pause(perTry, this.#onPerTryTimeout);
+  }
+
+  readonly #onPerTryTimeout = (): void => {
+    recordLocalFailure(this.cluster!, this.host!);
+    this.#release();
+    this.#failAttempt("perTryTimeout", outcomes.upstreamTimeout);
+  };
+
+  #onTimeout(): void {
+    if (this.host !== null && this.upstream !== null) recordLocalFailure(this.cluster!, this.host);
+    this.#release();
+    if (this.#responseStarted) this.#abort(Flag.UT);
+    else this.reply(outcomes.upstreamTimeout);
+  }
+
+  /** An attempt ended without a response: another one, or the reply that tells why not. */
+  #failAttempt(failure: AttemptFailure, outcome: Outcome): void {
+    if (this.#responseStarted) return this.#abort(outcome.flag);
+    const retry = this.action!.retry;
+    if (retry !== null && retriesFailure(retry, failure)) {
+      if (this.#mayRetry()) return this.#retry();
+      if (this.#attempts > retry.numRetries) this.flags |= Flag.URX;
+    }
+    this.reply(outcome);
+  }
+
+  #mayRetry(): boolean {
+    const retry = this.action!.retry!;
+    if (this.#attempts > retry.numRetries || !this.#replayable) return false;
+    if (this.#retrying) return true;
+    const { slot, circuitBreakers } = this.cluster!.config;
+    const active = Atomics.load(this.cluster!.shared, slot + ClusterSlot.activeRetries);
+    return active < circuitBreakers.maxRetries;
+  }
+
+  #retry(): void {
+    const cluster = this.cluster!;
+    if (!this.#retrying) {
+      this.#retrying = true;
+      Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.activeRetries, 1);
+    }
+    Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.retries, 1);
+    const delay = backOff(this.action!.retry!, this.#attempts, Math.random());
+    this.pause(delay, this.#forwardAgain);
+  }
+
+  readonly #forwardAgain = (): void => this.forward();
+
+  /** The response cannot be finished: the caller must see that it is cut off. */
+  #abort(flag: number): void {
+    this.flags |= flag;
+    const downstream = this.downstream!;
+    this.finish();
+    downstream.abortResponse();
+  }
+
+  // -------------------------------------------------------------------------------------------------- the end
+
+  /** Answers in the proxy's own name. `headers`: further lines, each with its end. */
+  reply(outcome: Outcome, headers = ""): void {
+    this.respond(outcome.status, outcome.body, outcome.flag, headers, outcome.close, outcome.overloaded === true);
+  }
+
+  /** Answers in place of the upstream, which is let go: the request broke the rules or took too long. */
+  giveUp(outcome: Outcome): void {
+    this.#release();
+    this.reply(outcome);
+  }
+
+  respond(status: number, body: string, flag: number, headers: string, close: boolean, overloaded: boolean): void {
+    this.flags |= flag;
+    this.status = status;
+    const lines = overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers;
+    this.bytesSent += this.downstream!.sendLocalReply(status, body, lines, close);
+    this.finish();
+  }
+
+  /** Counts the attempt as over. */
+  #detach(): void {
+    if (this.upstream === null) return;
+    this.upstream = null;
+    const cluster = this.cluster!;
+    Atomics.sub(cluster.shared, cluster.config.slot + ClusterSlot.activeRequests, 1);
+    Atomics.sub(cluster.shared, this.host!.slot + HostSlot.activeRequests, 1);
+  }
+
+  /** Gives up the attempt, wherever it stands. */
+  #release(): void {
+    this.#waitingIn?.pool.withdraw(this);
+    this.#waitingIn = null;
+    const upstream = this.upstream;
+    this.#detach();
+    upstream?.abandon();
+  }
+
+  /** Records the exchange and makes ready for the next one. */
+  finish(): void {
+    const downstream = this.downstream!;
+    this.thread.loop.clearTimer(this.#overall);
+    this.thread.loop.clearTimer(this.#step);
+    if (this.#retrying) {
+      const { slot } = this.cluster!.config;
+      Atomics.sub(this.cluster!.shared, slot + ClusterSlot.activeRetries, 1);
+    }
+    recordExchange(this, downstream);
+    this.downstream = null;
+    this.#reset();
+    downstream.exchangeDone();
+  }
+
+  #reset(): void {
+    this.head.clear();
+    this.body.clear();
+    this.route = null;
+    this.action = null;
+    this.cluster = null;
+    this.host = null;
+    this.destination = null;
+    this.entry = null;
+    this.responseMutations.length = 0;
+    this.status =
+      this.flags =
+      this.bytesReceived =
+      this.bytesSent =
+        0;
+    this.upstreamFailure = "";
+    this.#attempts = 0;
+    this.#tried.length = 0;
+    this.#replayable = true;
+    this.#retrying = this.#responseStarted = false;
+    this.#onStep = nothing;
+  }
+}
+
+function nothing(): void {}
+
+function startsWithGrpc(head: RequestHead, index: number): boolean {
+  const { fields } = head;
+  const start = fields.valueStart(index);
+  const grpc = "application/grpc";
+  if (fields.valueEnd(index) - start < grpc.length) return false;
+  for (let i = 0; i < grpc.length; i++) {
+    if (fields.bytes[start + i] !== grpc.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** `grpc-status` of a response head (a trailers-only response), -1 when there is none. */
+function grpcStatus(head: ResponseHead): number {
+  const text = head.fields.known(Known.grpcStatus);
+  return text !== null && /^\d{1,2}$/.test(text) ? Number(text) : -1;
+}

@@ -1,0 +1,75 @@
+/**
+ * The stages of a request, in order:
+ *
+ *   accept → decode → identify → route → filter → balance → upstream → respond → record
+ *
+ * `accept/` and `identify/` have made the connection what it is, `decode/` has read the head; from here the request
+ * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
+ */
+import { ascii, latin1 } from "./decode/characters.ts";
+import type { RequestHead } from "./decode/head.ts";
+import type { Exchange } from "./exchange.ts";
+import { injectFault } from "./filters/fault.ts";
+import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
+import { redirectHeaders } from "./respond/redirect.ts";
+import { outcomes } from "./respond/outcome.ts";
+import { chooseCluster, type ForwardAction, type Route } from "./route/route_table.ts";
+import { writeRequestHead } from "./upstream/request_head.ts";
+
+const httpScheme = ascii("x-forwarded-proto: http\r\n");
+const httpsScheme = ascii("x-forwarded-proto: https\r\n");
+
+/** Takes a request whose head has been parsed as far as it goes at once. */
+export function handleRequest(exchange: Exchange, head: RequestHead): void {
+  const route = exchange.downstream!.chain.routes?.select(head) ?? null;
+  if (route === null) return exchange.reply(outcomes.noRoute);
+  exchange.route = route;
+  const { action } = route;
+  switch (action.kind) {
+    case "direct":
+      return exchange.respond(action.status, action.body, 0, "", false, false);
+    case "redirect":
+      return exchange.respond(action.status, "", 0, redirectHeaders(action, route, head), false, false);
+    case "route":
+      return forward(exchange, head, route, action);
+  }
+}
+
+function forward(exchange: Exchange, head: RequestHead, route: Route, action: ForwardAction): void {
+  const chosen = chooseCluster(action);
+  const cluster = exchange.downstream!.chain.proxy.clusters.get(chosen.name);
+  if (cluster === undefined) return exchange.reply(outcomes.noCluster);
+  exchange.action = action;
+  exchange.cluster = cluster;
+  exchange.responseMutations.push(chosen.responseHeaders, route.responseHeaders);
+  prepareHead(exchange, head, route, action, chosen.requestHeaders);
+  if (route.fault !== null) injectFault(exchange, route.fault, () => exchange.forward());
+  else exchange.forward();
+}
+
+/** The head is written now, while its bytes are at hand; attempts send it as often as need be. */
+function prepareHead(
+  exchange: Exchange,
+  head: RequestHead,
+  route: Route,
+  action: ForwardAction,
+  clusterHeaders: Route["requestHeaders"],
+): void {
+  const downstream = exchange.downstream!;
+  const { http } = downstream.chain;
+  writeRequestHead(exchange.head, head, {
+    route,
+    action,
+    clusterHeaders,
+    generateRequestId: http.generateRequestId,
+    forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, downstream.peer, head),
+    scheme: downstream.tls === null ? httpScheme : httpsScheme,
+    sanitize: http.useRemoteAddress,
+    clientAddress: http.useRemoteAddress ? downstream.remoteAddress.replace(/:\d+$/, "") : "",
+  });
+  const { entry } = exchange;
+  if (entry !== null && !entry.requestHeaders.has("x-request-id")) {
+    const written = latin1(exchange.head.bytes, exchange.head.start, exchange.head.end);
+    entry.requestHeaders.set("x-request-id", /\r\nx-request-id: ([^\r]*)/.exec(written)?.[1] ?? "");
+  }
+}

@@ -1,0 +1,79 @@
+/** The last stage of a request: its metrics and its access log line. */
+import type { FilterChain } from "../accept/filter_chain.ts";
+import type { ResponseHead } from "../decode/head.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import { type AccessLogEntry, collect } from "./access_log.ts";
+import { destinationLabels, type MetricScope, sourceLabels } from "./request_metrics.ts";
+
+const noService = { host: "", name: "", namespace: "" };
+
+export function recordExchange(exchange: Exchange, downstream: Http1ServerConnection): void {
+  const thread = exchange.thread;
+  const duration = thread.loop.now - exchange.startTime;
+  const scope = downstream.chain.inbound ? inboundScope(exchange, downstream) : outboundScope(exchange, downstream);
+  const series = scope.series(exchange.status, exchange.flags, exchange.grpc);
+  thread.series.record(series, duration, exchange.bytesReceived, exchange.bytesSent);
+  if (exchange.entry !== null) writeLine(exchange, downstream, duration);
+}
+
+/** All requests of a connection from one peer to one service have the same ends. */
+function inboundScope(exchange: Exchange, downstream: Http1ServerConnection): MetricScope {
+  const service = exchange.cluster?.config.service ?? noService;
+  if (downstream.scope !== null && downstream.scopeService === service) return downstream.scope;
+  const proxy = downstream.chain.proxy;
+  const principal = downstream.peerPrincipal;
+  downstream.scopeService = service;
+  return downstream.scope = proxy.scope(
+    `inbound ${service.host} ${principal}`,
+    () => destinationLabels(proxy.description, service, principal),
+  );
+}
+
+/** All requests over one upstream connection have the same ends. */
+function outboundScope(exchange: Exchange, downstream: Http1ServerConnection): MetricScope {
+  const connection = exchange.destination;
+  if (connection !== null && connection.scope !== null) return connection.scope;
+  const proxy = downstream.chain.proxy;
+  const service = exchange.cluster?.config.service ?? noService;
+  const workload = connection?.host.config.workload ?? null;
+  const principal = connection?.peerPrincipal ?? "";
+  const scope = proxy.scope(
+    `outbound ${service.host} ${workload === null ? "" : JSON.stringify(workload)} ${principal}`,
+    () => sourceLabels(proxy.description, service, workload, principal),
+  );
+  if (connection !== null) connection.scope = scope;
+  return scope;
+}
+
+function writeLine(exchange: Exchange, downstream: Http1ServerConnection, duration: number): void {
+  const entry = exchange.entry!;
+  const chain = downstream.chain;
+  entry.duration = duration;
+  entry.responseCode = exchange.status;
+  entry.flags = exchange.flags;
+  entry.bytesReceived = exchange.bytesReceived;
+  entry.bytesSent = exchange.bytesSent;
+  entry.upstreamHost = exchange.host?.label ?? "";
+  entry.upstreamCluster = exchange.cluster?.config.name ?? "";
+  entry.upstreamFailure = exchange.upstreamFailure;
+  entry.routeName = exchange.route?.name ?? "";
+  entry.downstreamLocal = `${chain.listener.address}:${chain.listener.port}`;
+  entry.downstreamRemote = downstream.remoteAddress;
+  entry.requestedServerName = downstream.serverName;
+  entry.downstreamPeer = downstream.peerPrincipal;
+  entry.downstreamTlsVersion = downstream.tlsVersion;
+  entry.upstreamPeer = exchange.destination?.peerPrincipal ?? "";
+  for (const { path, format } of chain.logs) exchange.thread.logs.write(path, format.line(entry));
+}
+
+/** Takes what log lines need of an upstream's response head. Time in milliseconds. */
+export function recordResponseHead(
+  entry: AccessLogEntry,
+  chain: FilterChain,
+  head: ResponseHead,
+  upstreamTime: number,
+): void {
+  for (const format of chain.logFormats) collect(format.responseHeaders, head.fields, entry.responseHeaders);
+  entry.responseHeaders.set("x-envoy-upstream-service-time", String(Math.round(upstreamTime)));
+}

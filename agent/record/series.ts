@@ -1,0 +1,68 @@
+/**
+ * Istio's standard metrics of one data thread: values in shared memory, written without locks (one writer), read by
+ * the main thread. A new time series is announced to the main thread once.
+ */
+import { durationBuckets, histogramLength } from "../config/shared_memory.ts";
+import type { DataThreadMessage, MetricName } from "../config/model.ts";
+
+/** The values of one combination of labels. */
+export interface RequestSeries {
+  requests: number;
+  duration: number;
+  requestBytes: number;
+  responseBytes: number;
+}
+
+export class SeriesTable {
+  #next = 0;
+  #full = false;
+
+  constructor(
+    private readonly values: Float64Array,
+    private readonly post: (message: DataThreadMessage) => void,
+  ) {}
+
+  /** Makes the series of a request with these labels; when memory is used up, what follows shares the last ones. */
+  request(labels: Record<string, string>): RequestSeries {
+    return {
+      requests: this.#make("istio_requests_total", labels, 1),
+      duration: this.#make("istio_request_duration_milliseconds", labels, histogramLength),
+      requestBytes: this.#make("istio_request_bytes", labels, histogramLength),
+      responseBytes: this.#make("istio_response_bytes", labels, histogramLength),
+    };
+  }
+
+  #make(metric: MetricName, labels: Record<string, string>, length: number): number {
+    if (this.#next + length > this.values.length) {
+      if (!this.#full) {
+        this.#full = true;
+        this.post({
+          kind: "log",
+          level: "warn",
+          message: "metric memory is used up: further label combinations are not counted apart",
+          fields: {},
+        });
+      }
+      return this.values.length - histogramLength;
+    }
+    const slot = this.#next;
+    this.#next += length;
+    this.post({ kind: "series", slot, metric, labels });
+    return slot;
+  }
+
+  /** Counts one request. Duration in milliseconds. */
+  record(series: RequestSeries, duration: number, requestBytes: number, responseBytes: number): void {
+    this.values[series.requests]++;
+    this.#observe(series.duration, duration);
+    this.#observe(series.requestBytes, requestBytes);
+    this.#observe(series.responseBytes, responseBytes);
+  }
+
+  #observe(slot: number, value: number): void {
+    let bucket = 0;
+    while (bucket < durationBuckets.length && value > durationBuckets[bucket]) bucket++;
+    this.values[slot + bucket]++;
+    this.values[slot + histogramLength - 1] += value;
+  }
+}

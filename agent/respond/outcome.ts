@@ -1,0 +1,95 @@
+/**
+ * Every way in which the proxy itself ends a request: one table from reason to status, body and response flag, with
+ * Envoy's texts and flags (access log command operator RESPONSE_FLAGS).
+ */
+import { ParseResult } from "../decode/http1/parse_head.ts";
+
+/** Response flags as bits, so that a request can collect several. */
+export const Flag = {
+  none: 0,
+  UH: 1,
+  UF: 2,
+  UO: 4,
+  NR: 8,
+  URX: 16,
+  NC: 32,
+  UC: 64,
+  UT: 128,
+  UR: 256,
+  DI: 512,
+  FI: 1024,
+  DC: 2048,
+  DPE: 4096,
+  SI: 8192,
+  UPE: 16384,
+} as const;
+
+const flagNames = Object.entries(Flag).filter(([, bit]) => bit !== 0);
+const flagTexts = new Map<number, string>([[0, "-"]]);
+
+/** Flags as logs and metrics write them: `UF,URX`, `-` for none. */
+export function flagText(flags: number): string {
+  let text = flagTexts.get(flags);
+  if (text === undefined) {
+    text = flagNames.filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name).join();
+    flagTexts.set(flags, text);
+  }
+  return text;
+}
+
+export interface Outcome {
+  status: number;
+  flag: number;
+  body: string;
+  /** Whether the downstream connection must not be used again. */
+  close: boolean;
+  /** Adds `x-envoy-overloaded: true`. */
+  overloaded?: boolean;
+}
+
+const disconnect = "upstream connect error or disconnect/reset before headers. ";
+
+export const outcomes = {
+  noRoute: { status: 404, flag: Flag.NR, body: "", close: false },
+  noCluster: { status: 503, flag: Flag.NC, body: "", close: false },
+  noHealthyUpstream: { status: 503, flag: Flag.UH, body: "no healthy upstream", close: false },
+  connectFailure: { status: 503, flag: Flag.UF, body: `${disconnect}reset reason: connection failure`, close: false },
+  connectTimeout: { status: 503, flag: Flag.UF, body: `${disconnect}reset reason: connection timeout`, close: false },
+  reset: { status: 503, flag: Flag.UC, body: `${disconnect}reset reason: connection termination`, close: false },
+  overflow: {
+    status: 503,
+    flag: Flag.UO,
+    body: `${disconnect}reset reason: overflow`,
+    close: false,
+    overloaded: true,
+  },
+  upstreamProtocolError: {
+    status: 502,
+    flag: Flag.UPE,
+    body: `${disconnect}reset reason: protocol error`,
+    close: false,
+  },
+  upstreamTimeout: { status: 504, flag: Flag.UT, body: "upstream request timeout", close: false },
+  faultAbort: { status: 0, flag: Flag.FI, body: "fault filter abort", close: false },
+  badRequest: { status: 400, flag: Flag.DPE, body: "Bad Request", close: true },
+  requestHeadersTooLarge: { status: 431, flag: Flag.DPE, body: "Request Header Fields Too Large", close: true },
+  notImplemented: { status: 501, flag: Flag.DPE, body: "Not Implemented", close: true },
+  versionNotSupported: { status: 505, flag: Flag.DPE, body: "HTTP Version Not Supported", close: true },
+  requestTimeout: { status: 408, flag: Flag.none, body: "request timeout", close: true },
+  streamIdleTimeout: { status: 408, flag: Flag.SI, body: "stream timeout", close: true },
+  expectationFailed: { status: 417, flag: Flag.DPE, body: "Expectation Failed", close: true },
+} as const satisfies Record<string, Outcome>;
+
+/** The outcome for what a parser returned. */
+export function parseOutcome(result: number): Outcome {
+  switch (result) {
+    case ParseResult.headersTooLarge:
+      return outcomes.requestHeadersTooLarge;
+    case ParseResult.notImplemented:
+      return outcomes.notImplemented;
+    case ParseResult.versionNotSupported:
+      return outcomes.versionNotSupported;
+    default:
+      return outcomes.badRequest;
+  }
+}

@@ -1,0 +1,124 @@
+/** Writes response heads to an HTTP/1.1 caller: an upstream's, or the proxy's own reply. */
+import { ascii } from "../decode/characters.ts";
+import { dropHopByHop } from "../decode/connection_options.ts";
+import { BodyKind, type BodyReader } from "../decode/framing.ts";
+import type { ResponseHead } from "../decode/head.ts";
+import { Known } from "../decode/known_headers.ts";
+import type { CompiledMutation } from "../route/header_mutation.ts";
+import { writeKept } from "../upstream/request_head.ts";
+import type { ByteQueue } from "../worker/buffers.ts";
+import { statusLine } from "./status_lines.ts";
+
+const chunked = ascii("transfer-encoding: chunked\r\n");
+const close = ascii("connection: close\r\n");
+const keepAlive = ascii("connection: keep-alive\r\n");
+const serviceTime = ascii("x-envoy-upstream-service-time: ");
+const lineEnd = ascii("\r\n");
+
+/** How the caller's connection frames this response and whether it goes on after it. */
+export interface ResponseFraming {
+  /** `connection: close` is said. */
+  close: boolean;
+  /** The caller speaks HTTP/1.0: no chunks, and persistence must be said. */
+  http10: boolean;
+  isHead: boolean;
+  /** `server: …\r\n` */
+  server: Uint8Array;
+}
+
+/** Writes an upstream's response head; returns true where the body must be sent in chunks. */
+export function writeResponseHead(
+  out: ByteQueue,
+  head: ResponseHead,
+  body: BodyReader,
+  framing: ResponseFraming,
+  upstreamTime: number,
+  mutations: readonly CompiledMutation[],
+): boolean {
+  const { fields, status } = head;
+  dropHopByHop(fields);
+  fields.drop(Known.server);
+  fields.drop(Known.upstreamServiceTime);
+  for (let i = 0; i < mutations.length; i++) mutations[i].drop(fields);
+
+  const line = statusLine(status);
+  out.append(line, 0, line.length);
+  writeKept(out, fields);
+  for (let i = 0; i < mutations.length; i++) mutations[i].append(fields, out);
+  out.append(serviceTime, 0, serviceTime.length);
+  appendNumber(out, Math.round(upstreamTime));
+  if (!fields.has(Known.date)) out.append(dateLine(), 0, dateLine().length);
+  out.append(framing.server, 0, framing.server.length);
+
+  let inChunks = false;
+  const bodiless = status === 204 || status === 304 || framing.isHead;
+  if (body.kind === BodyKind.length || (bodiless && fields.has(Known.contentLength) && status !== 204)) {
+    out.appendText("content-length: ");
+    appendNumber(out, body.length);
+  } else if (body.kind !== BodyKind.none && !framing.http10) {
+    inChunks = true;
+    out.append(chunked, 0, chunked.length);
+  } else if (body.kind === BodyKind.none && !bodiless) {
+    out.appendText("content-length: 0\r\n");
+  }
+  writeConnection(out, framing);
+  out.append(lineEnd, 0, 2);
+  return inChunks;
+}
+
+/** Writes a whole reply of the proxy itself. `headers`: further lines, each with its end. */
+export function writeLocalReply(
+  out: ByteQueue,
+  status: number,
+  body: Uint8Array,
+  headers: string,
+  framing: ResponseFraming,
+): void {
+  const line = statusLine(status);
+  out.append(line, 0, line.length);
+  if (body.length > 0) out.appendText("content-type: text/plain\r\n");
+  out.appendText(headers);
+  if (status >= 200 && status !== 204 && status !== 304) out.appendText(`content-length: ${body.length}\r\n`);
+  out.append(dateLine(), 0, dateLine().length);
+  out.append(framing.server, 0, framing.server.length);
+  writeConnection(out, framing);
+  out.append(lineEnd, 0, 2);
+  if (!framing.isHead && status !== 204 && status !== 304) out.append(body, 0, body.length);
+}
+
+function writeConnection(out: ByteQueue, framing: ResponseFraming): void {
+  if (framing.close) out.append(close, 0, close.length);
+  else if (framing.http10) out.append(keepAlive, 0, keepAlive.length);
+}
+
+/** Appends a non-negative integer and a line end. */
+function appendNumber(out: ByteQueue, value: number): void {
+  out.reserve(24);
+  const target = out.bytes;
+  let divisor = 1;
+  while (value >= divisor * 10) divisor *= 10;
+  let end = out.end;
+  let rest = value;
+  while (divisor >= 1) {
+    const digit = Math.floor(rest / divisor);
+    target[end++] = 48 + digit;
+    rest -= digit * divisor;
+    divisor = Math.floor(divisor / 10);
+  }
+  target[end++] = 13;
+  target[end++] = 10;
+  out.end = end;
+}
+
+let dateSecond = 0;
+let dateBytes: Uint8Array = new Uint8Array(0);
+
+/** `date: …\r\n` of the current second (RFC 9110 §6.6.1). */
+function dateLine(): Uint8Array {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateBytes = ascii(`date: ${new Date(second * 1000).toUTCString()}\r\n`);
+  }
+  return dateBytes;
+}

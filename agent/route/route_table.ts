@@ -1,0 +1,135 @@
+/** A route configuration as a data thread uses it: virtual hosts by authority, routes in order. */
+import { RE2JS } from "re2js";
+import type {
+  DirectResponseConfig,
+  FaultConfig,
+  Fraction,
+  RedirectConfig,
+  RouteActionConfig,
+  RouteConfig,
+  RouteEntryConfig,
+} from "../config/model.ts";
+import { ascii } from "../decode/characters.ts";
+import type { RequestHead } from "../decode/head.ts";
+import { compileRetryPolicy, type RetryPolicy } from "../../routing/resilience/retry.ts";
+import { CompiledMutation } from "./header_mutation.ts";
+import { HostTable } from "./host_table.ts";
+import { compileRouteMatch, type HeadMatcher } from "./matchers.ts";
+
+export interface WeightedCluster {
+  name: string;
+  /** Sum of the weights up to and with this one. */
+  cumulativeWeight: number;
+  requestHeaders: CompiledMutation;
+  responseHeaders: CompiledMutation;
+}
+
+export interface ForwardAction {
+  kind: "route";
+  clusters: WeightedCluster[];
+  totalWeight: number;
+  timeout: number;
+  idleTimeout: number | null;
+  retry: RetryPolicy | null;
+  /** Bytes that replace the first {@link Route.matchedLength} bytes of the path; `null`: none. */
+  prefixRewrite: Uint8Array | null;
+  regexRewrite: { pattern: RE2JS; substitution: string } | null;
+  hostRewrite: Uint8Array | null;
+}
+
+export interface Route {
+  name: string;
+  matchers: HeadMatcher[];
+  fraction: Fraction | null;
+  /** Length of the path that the match covers; -1: all of it. */
+  matchedLength: number;
+  action: ForwardAction | RedirectConfig | DirectResponseConfig;
+  requestHeaders: CompiledMutation;
+  responseHeaders: CompiledMutation;
+  fault: FaultConfig | null;
+}
+
+export class RouteTable {
+  readonly name: string;
+  readonly #hosts: HostTable<Route[]>;
+
+  constructor(config: RouteConfig) {
+    this.name = config.name;
+    this.#hosts = new HostTable(config.virtualHosts.flatMap((virtualHost) => {
+      const routes = virtualHost.routes.map(compileRoute);
+      return virtualHost.domains.map((domain) => ({ domain, value: routes }));
+    }));
+  }
+
+  /** The first route that matches, or `null`. */
+  select(head: RequestHead): Route | null {
+    const routes = this.#hosts.find(head.fields.bytes, head.authorityStart, head.authorityEnd);
+    if (routes === null) return null;
+    next: for (let i = 0; i < routes.length; i++) {
+      const route = routes[i];
+      const matchers = route.matchers;
+      for (let j = 0; j < matchers.length; j++) {
+        if (!matchers[j](head)) continue next;
+      }
+      if (route.fraction !== null && !happens(route.fraction)) continue;
+      return route;
+    }
+    return null;
+  }
+}
+
+/** Draws whether something of this probability happens. */
+export function happens(fraction: Fraction): boolean {
+  return fraction.numerator > 0 && Math.random() * fraction.denominator < fraction.numerator;
+}
+
+/** Draws one of the weighted clusters. */
+export function chooseCluster(action: ForwardAction): WeightedCluster {
+  const clusters = action.clusters;
+  if (clusters.length > 1) {
+    const drawn = Math.random() * action.totalWeight;
+    for (let i = 0; i < clusters.length; i++) {
+      if (drawn < clusters[i].cumulativeWeight) return clusters[i];
+    }
+  }
+  return clusters[clusters.length - 1];
+}
+
+function compileRoute(entry: RouteEntryConfig): Route {
+  const path = entry.match.path;
+  return {
+    name: entry.name,
+    matchers: compileRouteMatch(entry.match),
+    fraction: entry.match.fraction,
+    matchedLength: path.kind === "prefix" || path.kind === "pathSeparatedPrefix" ? ascii(path.value).length : -1,
+    action: entry.action.kind === "route" ? compileForward(entry.action) : entry.action,
+    requestHeaders: new CompiledMutation(entry.requestHeaders),
+    responseHeaders: new CompiledMutation(entry.responseHeaders),
+    fault: entry.fault,
+  };
+}
+
+function compileForward(action: RouteActionConfig): ForwardAction {
+  let sum = 0;
+  const clusters = action.clusters.map((cluster) => ({
+    name: cluster.name,
+    cumulativeWeight: sum += cluster.weight,
+    requestHeaders: new CompiledMutation(cluster.requestHeaders),
+    responseHeaders: new CompiledMutation(cluster.responseHeaders),
+  }));
+  return {
+    kind: "route",
+    clusters,
+    totalWeight: sum,
+    timeout: action.timeout,
+    idleTimeout: action.idleTimeout,
+    retry: action.retry === null ? null : compileRetryPolicy(action.retry),
+    prefixRewrite: action.prefixRewrite === "" ? null : ascii(action.prefixRewrite),
+    regexRewrite: action.regexRewrite === null ? null : {
+      pattern: RE2JS.compile(action.regexRewrite.pattern),
+      // Envoy writes capture groups as \1, the engine as $1.
+      substitution: action.regexRewrite.substitution.replaceAll("$", "\\$").replaceAll(/\\(\d)/g, "$$$1"),
+    },
+    hostRewrite: action.hostRewrite === "" ? null : ascii(action.hostRewrite),
+  };
+}

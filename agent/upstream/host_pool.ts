@@ -1,0 +1,147 @@
+/**
+ * Connections of one data thread to one host: idle ones to use again, and requests that wait for one. Limits are the
+ * cluster's circuit breakers, counted in shared memory for all threads together.
+ */
+import { ClusterSlot } from "../config/shared_memory.ts";
+import type { Cluster, Host } from "../balance/cluster.ts";
+import { SocketError } from "../sys/socket.ts";
+import { type ConnectFailure, Http1ClientConnection } from "./http1_client_connection.ts";
+import type { UpstreamRequest } from "./upstream_request.ts";
+
+export class HostPool {
+  readonly #host: Host;
+  readonly #cluster: Cluster;
+  readonly #shared: Int32Array;
+  /** The most recently used last: it is taken first. */
+  readonly #idle: Http1ClientConnection[] = [];
+  readonly #waiting: UpstreamRequest[] = [];
+  #connecting = 0;
+  #connections = 0;
+  #draining = false;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.#cluster = host.cluster;
+    this.#shared = host.cluster.shared;
+  }
+
+  /**
+   * Gives the request a connection, now or when there is one; false when a circuit breaker is open
+   * (Envoy: max_requests, max_pending_requests).
+   */
+  request(request: UpstreamRequest): boolean {
+    const { circuitBreakers, slot } = this.#cluster.config;
+    if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
+    const idle = this.#idle.pop();
+    if (idle !== undefined) {
+      idle.start(request);
+      return true;
+    }
+    if (Atomics.load(this.#shared, slot + ClusterSlot.pendingRequests) >= circuitBreakers.maxPendingRequests) {
+      return false;
+    }
+    this.#waiting.push(request);
+    Atomics.add(this.#shared, slot + ClusterSlot.pendingRequests, 1);
+    this.#connect();
+    return true;
+  }
+
+  /** Takes back a request that still waits; false when it does not. */
+  withdraw(request: UpstreamRequest): boolean {
+    const index = this.#waiting.indexOf(request);
+    if (index < 0) return false;
+    this.#waiting.splice(index, 1);
+    this.#leavePending();
+    return true;
+  }
+
+  /** A connection has become ready, or free again. */
+  release(connection: Http1ClientConnection): void {
+    const limit = this.#cluster.config.maxRequestsPerConnection;
+    const spent = limit > 0 && connection.requests >= limit;
+    if (spent || connection.outdated || (this.#draining && this.#waiting.length === 0)) {
+      connection.close();
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (next === undefined) {
+      connection.idleSince = this.#cluster.thread.loop.now;
+      this.#idle.push(connection);
+      return;
+    }
+    this.#leavePending();
+    connection.start(next);
+  }
+
+  /** The handshake of a new connection is done. */
+  connected(connection: Http1ClientConnection): void {
+    this.#connecting--;
+    this.release(connection);
+  }
+
+  /** A new connection did not come about: as in Envoy, every request that waits learns of it. */
+  connectFailed(failure: ConnectFailure): void {
+    this.#connecting--;
+    this.#closed();
+    Atomics.add(this.#shared, this.#cluster.config.slot + ClusterSlot.connectFailures, 1);
+    const failed = this.#waiting.splice(0);
+    for (const request of failed) {
+      this.#leavePending();
+      request.onConnectFailure(failure);
+    }
+  }
+
+  /** A connection that had been ready is gone. */
+  disconnected(connection: Http1ClientConnection): void {
+    const index = this.#idle.indexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+    this.#closed();
+    this.#connect();
+  }
+
+  /** No more idle connections: the host has left the configuration. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.#idle.splice(0)) connection.close();
+  }
+
+  /** Connections made with the certificate of before are not used again. */
+  renew(): void {
+    for (const connection of [...this.#idle]) {
+      if (connection.outdated) connection.close();
+    }
+  }
+
+  #connect(): void {
+    const { circuitBreakers, slot } = this.#cluster.config;
+    while (this.#connecting < this.#waiting.length) {
+      // Envoy always allows one connection per host, so that a limit of 0 does not mean never.
+      const atLimit =
+        Atomics.load(this.#shared, slot + ClusterSlot.activeConnections) >= circuitBreakers.maxConnections;
+      if (atLimit && this.#connections > 0) {
+        Atomics.add(this.#shared, slot + ClusterSlot.overflows, 1);
+        return;
+      }
+      this.#connecting++;
+      this.#connections++;
+      Atomics.add(this.#shared, slot + ClusterSlot.activeConnections, 1);
+      Atomics.add(this.#shared, slot + ClusterSlot.connections, 1);
+      try {
+        Http1ClientConnection.connect(this.#cluster, this.#host);
+      } catch (error) {
+        if (!(error instanceof SocketError)) throw error;
+        this.connectFailed({ timedOut: false, reason: error.message });
+        return;
+      }
+    }
+  }
+
+  #closed(): void {
+    this.#connections--;
+    Atomics.sub(this.#shared, this.#cluster.config.slot + ClusterSlot.activeConnections, 1);
+  }
+
+  #leavePending(): void {
+    Atomics.sub(this.#shared, this.#cluster.config.slot + ClusterSlot.pendingRequests, 1);
+  }
+}

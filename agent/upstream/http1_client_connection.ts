@@ -1,0 +1,294 @@
+/** An HTTP/1.1 connection to an upstream host: connecting, TLS with the peer's identity checked, one request at a time. */
+import type { Cluster, Host } from "../balance/cluster.ts";
+import { BodyKind, BodyReader } from "../decode/framing.ts";
+import type { ResponseHead } from "../decode/head.ts";
+import { parseResponseHead, ParseResult } from "../decode/http1/parse_head.ts";
+import { appendChunk, lastChunk } from "../decode/http1/chunks.ts";
+import { ascii } from "../decode/characters.ts";
+import { keepsAlive } from "../decode/connection_options.ts";
+import { certificateNames, spiffePrincipal } from "../identify/certificate_names.ts";
+import type { MetricScope } from "../record/request_metrics.ts";
+import { EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
+import { errnoText } from "../sys/libc.ts";
+import { END_OF_STREAM, FAILED, Socket, WOULD_BLOCK } from "../sys/socket.ts";
+import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
+import type { TlsContext } from "../sys/tls_context.ts";
+import { ByteQueue } from "../worker/buffers.ts";
+import { Connection } from "../worker/connection.ts";
+import { StreamState } from "./stream_state.ts";
+import type { UpstreamRequest } from "./upstream_request.ts";
+
+export interface ConnectFailure {
+  timedOut: boolean;
+  /** For the log: what the operating system or TLS said. */
+  reason: string;
+}
+
+/** A response head must fit into this. */
+const maximumHead = 64 * 1024;
+const chunkedFraming = ascii("transfer-encoding: chunked\r\n\r\n");
+const emptyLine = ascii("\r\n");
+
+export class Http1ClientConnection extends Connection {
+  /** `spiffe://…` of the peer; empty without mutual TLS. */
+  peerPrincipal = "";
+  /** Requests carried so far. */
+  requests = 0;
+  idleSince = 0;
+  scope: MetricScope | null = null;
+  #state: StreamState = StreamState.connecting;
+  #request: UpstreamRequest | null = null;
+  readonly #head: ResponseHead;
+  readonly #body = new BodyReader();
+  /** The beginning of a head that has not arrived whole. */
+  readonly #partial: ByteQueue;
+  #reusable = true;
+  #failure: ConnectFailure = { timedOut: false, reason: "" };
+
+  private constructor(
+    private readonly cluster: Cluster,
+    readonly host: Host,
+    socket: Socket,
+    private readonly context: TlsContext | null,
+  ) {
+    super(cluster.thread, socket, EPOLLIN | EPOLLOUT);
+    this.#head = cluster.thread.responseHead;
+    this.#partial = new ByteQueue(cluster.thread.slabs);
+    const keepalive = cluster.config.tcpKeepalive;
+    if (keepalive !== null && host.config.port !== 0) {
+      socket.setKeepalive(keepalive.probes, keepalive.time / 1000, keepalive.interval / 1000);
+    }
+    this.thread.loop.setTimer(this.timer, cluster.config.connectTimeout);
+  }
+
+  /**
+   * Starts a connection; the host's pool hears how it went.
+   *
+   * @throws SocketError when it fails at once.
+   */
+  static connect(cluster: Cluster, host: Host): void {
+    const socket = Socket.connect(host.config.address, host.config.port);
+    new Http1ClientConnection(cluster, host, socket, host.contextSlot?.context ?? null);
+  }
+
+  /** Whether the certificate it was made with has been replaced, or was never there. */
+  get outdated(): boolean {
+    return this.host.contextSlot !== null && this.host.contextSlot.context !== this.context;
+  }
+
+  /** Sends a request; its answer goes to `request`. The connection must be free. */
+  start(request: UpstreamRequest): void {
+    this.#request = request;
+    this.#state = StreamState.awaitingHead;
+    this.#reusable = true;
+    this.requests++;
+    const { out } = this;
+    out.append(request.head.bytes, request.head.start, request.head.length);
+    if (request.bodyKind === BodyKind.chunked) out.append(chunkedFraming, 0, chunkedFraming.length);
+    else if (request.bodyKind === BodyKind.length) out.appendText(`content-length: ${request.bodyLength}\r\n\r\n`);
+    else out.append(emptyLine, 0, emptyLine.length);
+    if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
+    if (request.requestComplete) this.sendEnd();
+    this.scheduleFlush();
+    request.onAttached(this);
+  }
+
+  /** Sends a piece of the request's body. */
+  sendData(bytes: Uint8Array, offset: number, size: number): void {
+    if (this.#request!.bodyKind === BodyKind.chunked) appendChunk(this.out, bytes, offset, size);
+    else this.out.append(bytes, offset, size);
+    this.scheduleFlush();
+  }
+
+  /** The request's body is over. */
+  sendEnd(): void {
+    if (this.#request!.bodyKind === BodyKind.chunked) this.out.append(lastChunk, 0, lastChunk.length);
+    this.scheduleFlush();
+  }
+
+  /** Gives up the request: HTTP/1.1 can only close. */
+  abandon(): void {
+    this.#request = null;
+    this.close();
+  }
+
+  /** The receiver of the response takes data again. */
+  resumeResponse(): void {
+    this.setReading(true);
+    // What OpenSSL has read already, epoll does not tell of.
+    if (this.tls !== null) this.thread.loop.defer(this);
+  }
+
+  protected override continueInput(): void {
+    if (this.tls !== null && this.#state >= StreamState.free && this.reading && this.tls.hasPending()) {
+      this.onReadable();
+    }
+  }
+
+  protected override onWritable(): void {
+    if (this.#state === StreamState.connecting) {
+      const error = this.socket.connectError();
+      if (error !== 0) return this.#fail(errnoText(error));
+      if (this.host.tls === null) return this.#ready();
+      if (this.context === null) return this.#fail("no certificate yet for this workload");
+      this.tls = new TlsSession(this.context, this.socket, this.host.tls.sni);
+      this.#state = StreamState.handshaking;
+    }
+    if (this.#state === StreamState.handshaking) this.#handshake();
+  }
+
+  #handshake(): void {
+    const result = this.tls!.handshake();
+    if (result === HANDSHAKE_FAILED) return this.#fail(`TLS error: ${this.tls!.failure}`);
+    if (result !== HANDSHAKE_DONE) return this.awaitWritable(result === HANDSHAKE_WANTS_WRITE);
+    const certificate = this.tls!.peerCertificate();
+    if (certificate !== null) this.peerPrincipal = spiffePrincipal(certificate);
+    const expected = this.host.tls!.subjectAltNames;
+    if (expected.length > 0 && !this.#hasExpectedName(certificate, expected)) {
+      const found = this.peerPrincipal === "" ? "none" : this.peerPrincipal;
+      return this.#fail(`the peer's identity is ${found}, expected ${expected.join(" or ")}`);
+    }
+    this.#ready();
+  }
+
+  #hasExpectedName(certificate: Uint8Array | null, expected: string[]): boolean {
+    if (certificate === null) return false;
+    if (this.peerPrincipal !== "") return expected.includes(this.peerPrincipal);
+    return certificateNames(certificate).dnsNames.some((name) => expected.includes(name));
+  }
+
+  #ready(): void {
+    this.#state = StreamState.free;
+    this.awaitWritable(false);
+    this.thread.loop.setTimer(this.timer, this.cluster.config.idleTimeout);
+    this.idleSince = this.thread.loop.now;
+    this.host.pool.connected(this);
+  }
+
+  #fail(reason: string, timedOut = false): void {
+    this.#failure = { timedOut, reason };
+    this.fail();
+  }
+
+  protected override onReadable(): void {
+    if (this.#state === StreamState.connecting) return this.onWritable();
+    if (this.#state === StreamState.handshaking) return this.#handshake();
+    do {
+      const kept = this.#partial.length;
+      if (kept > 0) this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
+      const count = this.read(kept);
+      if (count === WOULD_BLOCK) return;
+      if (count === END_OF_STREAM || count === FAILED) return this.#onEnd(count === FAILED);
+      this.#partial.clear();
+      this.#consume(0, kept + count);
+    } while (!this.closed && this.reading && this.tls !== null && this.tls.hasPending());
+  }
+
+  #consume(start: number, end: number): void {
+    const bytes = this.thread.input.bytes;
+    let position = start;
+    while (position < end && !this.closed) {
+      if (this.#state === StreamState.awaitingHead) {
+        const length = parseResponseHead(bytes, position, end, this.#head);
+        if (length === ParseResult.needMore) {
+          if (end - position > maximumHead) return this.#violation();
+          this.#partial.append(bytes, position, end - position);
+          return;
+        }
+        if (length < 0 || !this.#onHead()) return this.#violation();
+        position += length;
+      } else if (this.#state === StreamState.body) {
+        position = this.#body.next(bytes, position, end);
+        if (position < 0) return this.#violation();
+        const size = this.#body.dataEnd - this.#body.dataStart;
+        if (size > 0) this.#request!.onResponseData(bytes, this.#body.dataStart, size);
+        if (this.#request === null) return;
+      } else {
+        // Bytes beyond the framed body, or out of the blue: whose answer they are nobody can tell.
+        this.close();
+        return;
+      }
+      if (this.#state === StreamState.body && this.#body.done) this.#finish(position === end);
+    }
+    if (!this.closed && this.#request !== null && this.#request.responseCongested) this.setReading(false);
+  }
+
+  /** False: the head breaks the rules. */
+  #onHead(): boolean {
+    const { status, fields } = this.#head;
+    if (status === 101) return false;
+    // Interim responses are for this hop; `Expect` has been answered by the proxy.
+    if (status < 200) return true;
+    const request = this.#request!;
+    if (this.#body.startResponse(this.#head, request.isHead) !== 0) return false;
+    this.#reusable = this.#body.kind !== BodyKind.untilClose && keepsAlive(this.#head.fields, this.#head.minorVersion);
+    this.#state = StreamState.body;
+    if (!request.onResponseHead(this.#head, this.#body) && this.#request !== null) {
+      this.#request = null;
+      this.close();
+    }
+    fields.clear();
+    return true;
+  }
+
+  #finish(noExcess: boolean): void {
+    const request = this.#request!;
+    this.#request = null;
+    // A response that came before the request was through leaves the rest of the request in the way.
+    const free = this.#reusable && request.requestComplete && noExcess && this.out.length === 0;
+    this.#state = StreamState.free;
+    request.onResponseEnd();
+    if (this.closed) return;
+    if (free) {
+      this.setReading(true);
+      this.host.pool.release(this);
+    } else this.close();
+  }
+
+  #violation(): void {
+    const request = this.#request;
+    this.#request = null;
+    this.close();
+    request?.onFailure("protocolError");
+  }
+
+  #onEnd(failed: boolean): void {
+    if (this.#state === StreamState.body && this.#body.kind === BodyKind.untilClose && !failed) {
+      const request = this.#request!;
+      this.#request = null;
+      this.close();
+      request.onResponseEnd();
+      return;
+    }
+    this.fail();
+  }
+
+  protected override onClose(_failed: boolean): void {
+    this.#partial.clear();
+    const before = this.#state;
+    this.#state = StreamState.closed;
+    if (before === StreamState.connecting || before === StreamState.handshaking) {
+      this.host.pool.connectFailed(this.#failure);
+      return;
+    }
+    const request = this.#request;
+    this.#request = null;
+    this.host.pool.disconnected(this);
+    request?.onFailure("reset");
+  }
+
+  protected override onDrained(): void {
+    this.#request?.onRequestDrained();
+  }
+
+  protected override onDeadline(): void {
+    if (this.#state === StreamState.connecting || this.#state === StreamState.handshaking) {
+      return this.#fail("connection timeout", true);
+    }
+    // One timer serves all idle periods: it looks when the current one began.
+    const { idleTimeout } = this.cluster.config;
+    const idleFor = this.#state === StreamState.free ? this.thread.loop.now - this.idleSince : 0;
+    if (idleTimeout > 0 && idleFor >= idleTimeout) this.close();
+    else if (idleTimeout > 0) this.thread.loop.setTimer(this.timer, idleTimeout - idleFor);
+  }
+}

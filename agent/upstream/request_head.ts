@@ -1,0 +1,124 @@
+/**
+ * Writes the head of a request as it goes to the upstream host: rewritten target and authority, end-to-end headers,
+ * changes of the route, and what the proxy adds. Framing is left to the connection that sends it.
+ */
+import { ascii, latin1 } from "../decode/characters.ts";
+import { dropHopByHop } from "../decode/connection_options.ts";
+import type { Fields, RequestHead } from "../decode/head.ts";
+import { Known } from "../decode/known_headers.ts";
+import type { CompiledMutation } from "../route/header_mutation.ts";
+import type { ForwardAction, Route } from "../route/route_table.ts";
+import type { ByteQueue } from "../worker/buffers.ts";
+import { appendRequestId } from "./request_id.ts";
+
+const versionAndHost = ascii(" HTTP/1.1\r\nhost: ");
+const lineEnd = ascii("\r\n");
+
+export interface RequestHeadOptions {
+  route: Route;
+  action: ForwardAction;
+  clusterHeaders: CompiledMutation;
+  generateRequestId: boolean;
+  /** Value of `x-forwarded-client-cert`; `null`: none, whatever the caller sent. */
+  forwardedClientCert: Uint8Array | null;
+  /** `x-forwarded-proto` where the caller gave none that is trusted. */
+  scheme: Uint8Array;
+  /** True at the edge: the caller's `x-forwarded-*` and `x-envoy-*` are replaced. */
+  sanitize: boolean;
+  /** The caller's address, appended to `x-forwarded-for` at the edge; empty elsewhere. */
+  clientAddress: string;
+}
+
+/** Milliseconds that are left to the upstream, as Envoy tells it. */
+export function writeRequestHead(out: ByteQueue, head: RequestHead, options: RequestHeadOptions): void {
+  const { fields } = head;
+  const { route, action, clusterHeaders } = options;
+  const bytes = fields.bytes;
+  dropHopByHop(fields);
+  fields.drop(Known.host);
+  // The proxy has answered it.
+  fields.drop(Known.expect);
+  fields.drop(Known.forwardedClientCert);
+  fields.drop(Known.expectedTimeout);
+  fields.drop(Known.attemptCount);
+  if (options.sanitize) {
+    fields.drop(Known.forwardedProto);
+    fields.drop(Known.requestId);
+  }
+  clusterHeaders.drop(fields);
+  route.requestHeaders.drop(fields);
+
+  out.reserve(head.methodEnd - head.methodStart + head.pathEnd - head.pathStart + 512);
+  appendRange(out, bytes, head.methodStart, head.methodEnd);
+  out.bytes[out.end++] = 32;
+  writePath(out, head, route, action);
+  out.append(versionAndHost, 0, versionAndHost.length);
+  const authority = clusterHeaders.authority ?? route.requestHeaders.authority ?? action.hostRewrite;
+  if (authority !== null) out.append(authority, 0, authority.length);
+  else appendRange(out, bytes, head.authorityStart, head.authorityEnd);
+  out.append(lineEnd, 0, 2);
+
+  writeKept(out, fields);
+  if (action.prefixRewrite !== null || action.regexRewrite !== null) {
+    out.appendText("x-envoy-original-path: ");
+    appendRange(out, bytes, head.pathStart, head.pathEnd);
+    out.append(lineEnd, 0, 2);
+  }
+  if (options.clientAddress !== "") out.appendText(`x-forwarded-for: ${options.clientAddress}\r\n`);
+  if (!fields.has(Known.forwardedProto) || options.sanitize) {
+    out.append(options.scheme, 0, options.scheme.length);
+  }
+  if (options.generateRequestId && (!fields.has(Known.requestId) || options.sanitize)) appendRequestId(out);
+  if (options.forwardedClientCert !== null) {
+    out.append(options.forwardedClientCert, 0, options.forwardedClientCert.length);
+  }
+  if (action.timeout > 0) out.appendText(`x-envoy-expected-rq-timeout-ms: ${action.timeout}\r\n`);
+  clusterHeaders.append(fields, out);
+  route.requestHeaders.append(fields, out);
+}
+
+/**
+ * Writes the fields that are not dropped. Neighbours stand side by side in the buffer as `name: value` lines with
+ * lower-case names, so that a run of them is one copy.
+ */
+export function writeKept(out: ByteQueue, fields: Fields): void {
+  const { count, dropped, bytes } = fields;
+  let i = 0;
+  while (i < count) {
+    if (dropped[i] !== 0) {
+      i++;
+      continue;
+    }
+    const first = i;
+    while (i < count && dropped[i] === 0) i++;
+    const start = fields.nameStart(first);
+    const end = fields.valueEnd(i - 1);
+    out.append(bytes, start, end - start);
+    out.append(lineEnd, 0, 2);
+  }
+}
+
+function writePath(out: ByteQueue, head: RequestHead, route: Route, action: ForwardAction): void {
+  const bytes = head.fields.bytes;
+  if (action.prefixRewrite !== null) {
+    const matched = route.matchedLength < 0 ? head.queryStart - head.pathStart : route.matchedLength;
+    out.append(action.prefixRewrite, 0, action.prefixRewrite.length);
+    appendRange(out, bytes, head.pathStart + matched, head.pathEnd);
+  } else if (action.regexRewrite !== null) {
+    const path = latin1(bytes, head.pathStart, head.queryStart);
+    const rewritten = action.regexRewrite.pattern.matcher(path).replaceAll(action.regexRewrite.substitution);
+    out.appendText(rewritten);
+    appendRange(out, bytes, head.queryStart, head.pathEnd);
+  } else appendRange(out, bytes, head.pathStart, head.pathEnd);
+}
+
+function appendRange(out: ByteQueue, bytes: Uint8Array, start: number, end: number): void {
+  const size = end - start;
+  if (size > 48) return out.append(bytes, start, size);
+  // Short pieces are cheaper copied byte by byte than through a view.
+  out.reserve(size);
+  const target = out.bytes;
+  let at = out.end;
+  for (let i = start; i < end; i++) target[at++] = bytes[i];
+  out.end = at;
+}

@@ -1,0 +1,34 @@
+/** What a connection to an upstream host asks of, and tells to, the request it carries. */
+import type { BodyReader } from "../decode/framing.ts";
+import type { ResponseHead } from "../decode/head.ts";
+import type { ByteQueue } from "../worker/buffers.ts";
+import type { ConnectFailure, Http1ClientConnection } from "./http1_client_connection.ts";
+
+/** Why a connection gave up a request that it had been given. */
+export type StreamFailure = "reset" | "protocolError";
+
+export interface UpstreamRequest {
+  /** Request line and headers as HTTP/1.1, without framing headers and without the empty line at the end. */
+  readonly head: ByteQueue;
+  /** Body bytes received so far and kept; on an attempt they are sent first. */
+  readonly body: ByteQueue;
+  /** Framing of the request's body: one of `BodyKind`. */
+  readonly bodyKind: number;
+  readonly bodyLength: number;
+  /** Whether the request has been received whole. */
+  readonly requestComplete: boolean;
+  readonly isHead: boolean;
+
+  onConnectFailure(failure: ConnectFailure): void;
+  /** A connection has taken the request and sent what there is of it. */
+  onAttached(connection: Http1ClientConnection): void;
+  /** False: the response is not wanted (it is tried again), and the connection is given up. */
+  onResponseHead(head: ResponseHead, body: BodyReader): boolean;
+  onResponseData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void;
+  onResponseEnd(): void;
+  onFailure(failure: StreamFailure): void;
+  /** The connection can take more of the body. */
+  onRequestDrained(): void;
+  /** Whether the response's receiver takes no more for now. */
+  readonly responseCongested: boolean;
+}

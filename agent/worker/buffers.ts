@@ -1,0 +1,110 @@
+/** Byte buffers of a data thread: pooled slabs with their addresses, and the output that waits for a socket. */
+
+const smallestSlab = 16 * 1024;
+/** Free slabs kept of each size; what comes back beyond is left to the collector. */
+const keptPerSize = 64;
+
+/** Memory with its address: taking an address costs an allocation, so it is taken once. */
+export interface Slab {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly pointer: Deno.PointerValue;
+}
+
+export function newSlab(size: number): Slab {
+  const bytes = new Uint8Array(size);
+  return { bytes, pointer: Deno.UnsafePointer.of(bytes) };
+}
+
+/** Slabs in sizes of powers of two, from 16 KiB. */
+export class SlabPool {
+  readonly #free: Slab[][] = [];
+  /** Bytes handed out and not given back. */
+  inUse = 0;
+
+  take(size: number): Slab {
+    const order = sizeOrder(size);
+    const slab = this.#free[order]?.pop() ?? newSlab(smallestSlab << order);
+    this.inUse += slab.bytes.length;
+    return slab;
+  }
+
+  give(slab: Slab): void {
+    this.inUse -= slab.bytes.length;
+    const order = sizeOrder(slab.bytes.length);
+    const free = this.#free[order] ??= [];
+    if (free.length < keptPerSize) free.push(slab);
+  }
+}
+
+function sizeOrder(size: number): number {
+  return size <= smallestSlab ? 0 : 32 - Math.clz32((size - 1) >>> 14);
+}
+
+/**
+ * A growing run of bytes: appended at the end, consumed at the start. Holds a slab only while it holds bytes.
+ * Writers that know their size call {@link reserve} and write to `bytes` at `end` themselves.
+ */
+export class ByteQueue {
+  bytes: Uint8Array<ArrayBuffer> = none;
+  pointer: Deno.PointerValue = null;
+  start = 0;
+  end = 0;
+  #slab: Slab | null = null;
+
+  constructor(readonly pool: SlabPool) {}
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** Makes room for `size` more bytes behind `end`. */
+  reserve(size: number): void {
+    if (this.end + size <= this.bytes.length) return;
+    const length = this.length;
+    const old = this.#slab;
+    if (old !== null && length + size <= old.bytes.length && this.start >= length) {
+      old.bytes.copyWithin(0, this.start, this.end);
+    } else {
+      const slab = this.pool.take(Math.max(length + size, smallestSlab));
+      if (length > 0) slab.bytes.set(this.bytes.subarray(this.start, this.end));
+      if (old !== null) this.pool.give(old);
+      this.#slab = slab;
+      this.bytes = slab.bytes;
+      this.pointer = slab.pointer;
+    }
+    this.start = 0;
+    this.end = length;
+  }
+
+  append(source: Uint8Array, offset: number, size: number): void {
+    if (size === 0) return;
+    this.reserve(size);
+    this.bytes.set(source.subarray(offset, offset + size), this.end);
+    this.end += size;
+  }
+
+  /** Appends text of ASCII characters (others become their low byte). */
+  appendText(text: string): void {
+    this.reserve(text.length);
+    const bytes = this.bytes;
+    let end = this.end;
+    for (let i = 0; i < text.length; i++) bytes[end++] = text.charCodeAt(i);
+    this.end = end;
+  }
+
+  consume(size: number): void {
+    this.start += size;
+    if (this.start === this.end) this.clear();
+  }
+
+  /** Forgets the content and gives the slab back. */
+  clear(): void {
+    if (this.#slab !== null) this.pool.give(this.#slab);
+    this.#slab = null;
+    this.bytes = none;
+    this.pointer = null;
+    this.start = this.end = 0;
+  }
+}
+
+const none = new Uint8Array(0);

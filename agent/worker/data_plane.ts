@@ -1,0 +1,166 @@
+/** Carries out what the main thread says: keeps the proxies, addresses and filter chains of one data thread. */
+import { FilterChain } from "../accept/filter_chain.ts";
+import { ListeningAddress } from "../accept/listening_address.ts";
+import type { ControlMessage, ListenerConfig } from "../config/model.ts";
+import { ProxyState } from "./proxy_state.ts";
+import type { DataThread } from "./thread.ts";
+import { Timer } from "./timer_wheel.ts";
+
+/** A listener of a proxy with its chains, kept while its configuration stays the same. */
+interface Listener {
+  text: string;
+  address: string;
+  chains: FilterChain[];
+}
+
+type Resources = Extract<ControlMessage, { kind: "resources" }>;
+
+export class DataPlane {
+  readonly #proxies = new Map<string, ProxyState>();
+  /** By proxy, then by name. */
+  readonly #listeners = new Map<string, Map<string, Listener>>();
+  readonly #addresses = new Map<string, ListeningAddress>();
+  readonly #drainDeadline: Timer;
+  #onDrained: () => void = () => {};
+
+  constructor(private readonly thread: DataThread) {
+    this.#drainDeadline = new Timer(() => this.#endDraining());
+  }
+
+  /** Applies one message whole; returns what could not be done. */
+  apply(message: ControlMessage, onDrained: () => void): string[] {
+    switch (message.kind) {
+      case "proxy": {
+        const { proxy } = message.description;
+        const state = this.#proxies.get(proxy);
+        if (state === undefined) this.#proxies.set(proxy, new ProxyState(this.thread, message.description));
+        else state.describe(message.description);
+        return [];
+      }
+      case "removeProxy":
+        return this.#removeProxy(message.proxy);
+      case "secret":
+        return this.#proxies.get(message.proxy)?.setSecret(message.secret) ?? [unknownProxy(message.proxy)];
+      case "resources":
+        return this.#applyResources(message);
+      case "drain":
+        this.#onDrained = onDrained;
+        this.#drain(message.timeout);
+        return [];
+    }
+  }
+
+  #applyResources(message: Resources): string[] {
+    const proxy = this.#proxies.get(message.proxy);
+    if (proxy === undefined) return [unknownProxy(message.proxy)];
+    const errors: string[] = [];
+    const attempt = (what: string, action: () => void) => {
+      try {
+        action();
+      } catch (error) {
+        errors.push(`${what}: ${error instanceof Error ? error.message : error}`);
+      }
+    };
+    for (const cluster of message.clusters) attempt(`cluster ${cluster.name}`, () => proxy.setCluster(cluster));
+    for (const endpoints of message.endpoints) {
+      attempt(`endpoints of ${endpoints.cluster}`, () => proxy.setEndpoints(endpoints));
+    }
+    for (const route of message.routes) attempt(`route ${route.name}`, () => proxy.setRoute(route));
+    const listeners = this.#listenersOf(message.proxy);
+    for (const config of message.listeners) {
+      attempt(`listener ${config.name}`, () => this.#setListener(proxy, listeners, config));
+    }
+    for (const name of message.removedListeners) listeners.delete(name);
+    if (message.listeners.length > 0 || message.removedListeners.length > 0) errors.push(...this.#bind());
+    for (const name of message.removedRoutes) proxy.routes.delete(name);
+    for (const name of message.removedClusters) proxy.removeCluster(name);
+    return errors;
+  }
+
+  #listenersOf(proxy: string): Map<string, Listener> {
+    let listeners = this.#listeners.get(proxy);
+    if (listeners === undefined) this.#listeners.set(proxy, listeners = new Map());
+    return listeners;
+  }
+
+  #setListener(proxy: ProxyState, listeners: Map<string, Listener>, config: ListenerConfig): void {
+    const text = JSON.stringify(config);
+    if (listeners.get(config.name)?.text === text) return;
+    listeners.set(config.name, {
+      text,
+      address: addressKey(config.address, config.port),
+      chains: config.filterChains.map((chain) => new FilterChain(proxy, config, chain)),
+    });
+  }
+
+  /** Opens the addresses that listeners name, gives each its chains, closes those that none names any more. */
+  #bind(): string[] {
+    const errors: string[] = [];
+    const wanted = new Map<string, FilterChain[]>();
+    for (const listeners of this.#listeners.values()) {
+      for (const { address, chains } of listeners.values()) {
+        wanted.set(address, [...wanted.get(address) ?? [], ...chains]);
+      }
+    }
+    for (const [key, address] of this.#addresses) {
+      if (wanted.has(key)) continue;
+      address.close();
+      this.#addresses.delete(key);
+    }
+    for (const [key, chains] of wanted) {
+      if (chains.length === 0) continue;
+      let address = this.#addresses.get(key);
+      if (address === undefined && !this.thread.draining) {
+        const { listener } = chains[0];
+        try {
+          address = new ListeningAddress(this.thread, listener.address, listener.port);
+          this.#addresses.set(key, address);
+        } catch (error) {
+          errors.push(error instanceof Error ? error.message : String(error));
+        }
+      }
+      address?.setChains(chains);
+    }
+    return errors;
+  }
+
+  #removeProxy(name: string): string[] {
+    const proxy = this.#proxies.get(name);
+    if (proxy === undefined) return [];
+    this.#proxies.delete(name);
+    this.#listeners.delete(name);
+    const errors = this.#bind();
+    for (const connection of this.thread.downstreams) {
+      if (connection.chain.proxy === proxy) connection.drain();
+    }
+    proxy.close();
+    return errors;
+  }
+
+  #drain(timeout: number): void {
+    this.thread.draining = true;
+    for (const address of this.#addresses.values()) address.close();
+    this.#addresses.clear();
+    for (const handshake of [...this.thread.handshakes]) handshake.drain();
+    this.thread.onIdle = () => this.#endDraining();
+    for (const connection of [...this.thread.downstreams]) connection.drain();
+    if (this.thread.downstreams.size === 0) this.#endDraining();
+    else this.thread.loop.setTimer(this.#drainDeadline, timeout);
+  }
+
+  #endDraining(): void {
+    this.thread.onIdle = () => {};
+    this.thread.loop.clearTimer(this.#drainDeadline);
+    for (const connection of [...this.thread.downstreams]) connection.close();
+    this.thread.logs.flush();
+    this.#onDrained();
+  }
+}
+
+function addressKey(address: string, port: number): string {
+  return `${address} ${port}`;
+}
+
+function unknownProxy(name: string): string {
+  return `no proxy of the name ${name}`;
+}
