@@ -7,9 +7,7 @@ import { type RouteAction, RouteActionSchema } from "../xds/gen/envoy/config/rou
 import { type HeaderFields, headerFields, joinHeaderFields } from "./header_operations.ts";
 import { retryPolicy } from "./retry_policy.ts";
 
-/**
- * The cluster that a destination means. `field` is its path below the route, for warnings.
- */
+/** The cluster that a destination means. `field` is the destination's path, for warnings. */
 export type ResolveCluster = (destination: Destination, field: string) => string;
 
 /** The action of a route, with the header operations that belong to the route as a whole. */

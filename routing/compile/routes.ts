@@ -18,7 +18,7 @@ export interface RouteContext {
   client: Client;
   /** Port of the virtual host: what `match.port` is held against. */
   port: number;
-  resolve: (destination: Parameters<ResolveCluster>[0], field: string) => string;
+  resolve: ResolveCluster;
   /** Takes a warning about a field of the VirtualService. */
   warn: (field: string, message: string) => void;
 }
