@@ -231,6 +231,8 @@ export interface ClusterConfig {
   maxRequestsPerConnection: number;
   /** How long an idle pooled connection is kept. */
   idleTimeout: number;
+  /** Envoy's healthy_panic_threshold in percent; where it is set it goes before {@link EndpointsConfig.panicThreshold}. */
+  panicThreshold?: number;
   tcpKeepalive: { probes: number; time: number; interval: number } | null;
   outlierDetection: OutlierDetectionConfig | null;
   /** Labels of the destination service for metrics: from Istio's `filter_metadata.istio.services`. */
@@ -248,6 +250,8 @@ export interface UpstreamTlsConfig {
   /** URI SANs of which the peer must carry one; empty: any that the trust bundle vouches for. */
   subjectAltNames: string[];
   alpn: string[];
+  /** Absent: 1.2, Envoy's default. */
+  minimumVersion?: "1.2" | "1.3";
 }
 
 export interface OutlierDetectionConfig {

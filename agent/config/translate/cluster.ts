@@ -1,0 +1,175 @@
+/** Clusters, with Envoy's defaults. */
+import type { JsonObject } from "@bufbuild/protobuf";
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { type Metadata, RoutingPriority } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
+import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type { ClusterConfig } from "../model.ts";
+import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
+import { outlierDetection } from "./outlier_detection.ts";
+import { refuseUnimplemented, unpack } from "./strict.ts";
+import { secretNamesOf, upstreamTls } from "./tls.ts";
+import { Place } from "./unsupported.ts";
+import { milliseconds, positiveMilliseconds, requireAds, textValues } from "./values.ts";
+
+/** A cluster before it has its counters in shared memory. */
+export type SlotlessCluster = Omit<ClusterConfig, "slot">;
+
+export interface TranslatedCluster {
+  cluster: SlotlessCluster;
+  /** Name of the load assignment to subscribe to; `null`: none. */
+  edsName: string | null;
+  /** Endpoints that stand in the cluster itself; `null`: they are discovered. */
+  endpoints: SlotlessEndpoints | null;
+  secretNames: string[];
+}
+
+const protocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+const defaultIdleTimeout = 3_600_000;
+
+/** @throws {UnsupportedConfigurationError} */
+export function translateCluster(resource: Cluster): TranslatedCluster {
+  const place = new Place(`cluster ${resource.name}`);
+  refuseUnimplemented(ClusterSchema, resource, place);
+  place.field("name").require(resource.name !== "", "want a name");
+  const type = clusterType(resource, place);
+  const { name, commonLbConfig } = resource;
+  const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
+  const cluster: SlotlessCluster = {
+    name,
+    type,
+    lbPolicy: lbPolicy(resource, type, place),
+    connectTimeout: positiveMilliseconds(resource.connectTimeout, 5000, place.field("connect_timeout")),
+    transportSocketMatches: resource.transportSocketMatches.map(({ match, transportSocket }, index) => {
+      const at = place.field("transport_socket_matches").item(index);
+      return {
+        match: textValues(match, at.field("match")),
+        tls: upstreamTls(transportSocket, at.field("transport_socket")),
+      };
+    }),
+    tls: upstreamTls(resource.transportSocket, place.field("transport_socket")),
+    circuitBreakers: circuitBreakers(resource),
+    ...httpOptions(resource, place.field("typed_extension_protocol_options")),
+    tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
+    outlierDetection: outlierDetection(resource.outlierDetection, place.field("outlier_detection")),
+    service: destinationService(resource.metadata),
+    ...(panicThreshold === undefined ? {} : { panicThreshold }),
+  };
+  return {
+    cluster,
+    edsName: type === "eds" ? resource.edsClusterConfig?.serviceName || name : null,
+    endpoints: inlineEndpoints(resource, type, place),
+    secretNames: secretNamesOf([cluster.tls, ...cluster.transportSocketMatches.map(({ tls }) => tls)]),
+  };
+}
+
+function clusterType(resource: Cluster, place: Place): ClusterConfig["type"] {
+  const type = resource.clusterDiscoveryType.case === "type"
+    ? resource.clusterDiscoveryType.value
+    : Cluster_DiscoveryType.STATIC;
+  const eds = place.field("eds_cluster_config");
+  if (type === Cluster_DiscoveryType.EDS) {
+    requireAds(resource.edsClusterConfig?.edsConfig, eds.field("eds_config"));
+    place.field("load_assignment").require(resource.loadAssignment === undefined, "endpoints of EDS are discovered");
+    return "eds";
+  }
+  eds.require(resource.edsClusterConfig === undefined, "only a cluster of type EDS has it");
+  if (type === Cluster_DiscoveryType.STATIC) return "static";
+  if (type === Cluster_DiscoveryType.ORIGINAL_DST) return "passthrough";
+  return place.field("type").refuse(`${Cluster_DiscoveryType[type] ?? type} is not implemented`);
+}
+
+function lbPolicy(resource: Cluster, type: ClusterConfig["type"], place: Place): ClusterConfig["lbPolicy"] {
+  const at = place.field("lb_policy");
+  if (resource.lbConfig.case === "leastRequestLbConfig") {
+    const choices = resource.lbConfig.value.choiceCount ?? 2;
+    place.field("least_request_lb_config.choice_count").require(choices === 2, "want 2, the default");
+  }
+  if (type === "passthrough") {
+    at.require(resource.lbPolicy === Cluster_LbPolicy.CLUSTER_PROVIDED, "want CLUSTER_PROVIDED with ORIGINAL_DST");
+    return "ROUND_ROBIN";
+  }
+  switch (resource.lbPolicy) {
+    case Cluster_LbPolicy.ROUND_ROBIN:
+      return "ROUND_ROBIN";
+    case Cluster_LbPolicy.LEAST_REQUEST:
+      return "LEAST_REQUEST";
+    case Cluster_LbPolicy.RANDOM:
+      return "RANDOM";
+    default:
+      return at.refuse(`${Cluster_LbPolicy[resource.lbPolicy] ?? resource.lbPolicy} is not implemented`);
+  }
+}
+
+/** Of the two priorities only DEFAULT: no route can have the other. */
+function circuitBreakers({ circuitBreakers }: Cluster): ClusterConfig["circuitBreakers"] {
+  const limits = circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT);
+  return {
+    maxConnections: limits?.maxConnections ?? 1024,
+    maxPendingRequests: limits?.maxPendingRequests ?? 1024,
+    maxRequests: limits?.maxRequests ?? 1024,
+    maxRetries: limits?.maxRetries ?? 3,
+  };
+}
+
+function httpOptions(resource: Cluster, place: Place): { maxRequestsPerConnection: number; idleTimeout: number } {
+  for (const key of Object.keys(resource.typedExtensionProtocolOptions)) {
+    place.key(key).require(key === protocolOptions, "is not implemented");
+  }
+  const any = resource.typedExtensionProtocolOptions[protocolOptions];
+  if (any === undefined) return { maxRequestsPerConnection: 0, idleTimeout: defaultIdleTimeout };
+  const at = place.key(protocolOptions);
+  const options = unpack(any, HttpProtocolOptionsSchema, at);
+  if (
+    options.upstreamProtocolOptions.case !== "explicitHttpConfig" ||
+    options.upstreamProtocolOptions.value.protocolConfig.case !== "httpProtocolOptions"
+  ) {
+    at.refuse("want explicit_http_config with http_protocol_options");
+  }
+  const common = options.commonHttpProtocolOptions;
+  return {
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
+    idleTimeout: milliseconds(
+      common?.idleTimeout,
+      defaultIdleTimeout,
+      at.field("common_http_protocol_options.idle_timeout"),
+    ),
+  };
+}
+
+/** What is left out takes Linux's defaults. The message counts seconds. */
+function keepalive(keepalive: TcpKeepalive | undefined): ClusterConfig["tcpKeepalive"] {
+  if (keepalive === undefined) return null;
+  return {
+    probes: keepalive.keepaliveProbes ?? 9,
+    time: (keepalive.keepaliveTime ?? 7200) * 1000,
+    interval: (keepalive.keepaliveInterval ?? 75) * 1000,
+  };
+}
+
+/** The first of Istio's `filter_metadata.istio.services`. */
+function destinationService(metadata: Metadata | undefined): ClusterConfig["service"] {
+  const services = metadata?.filterMetadata["istio"]?.["services"];
+  const first = Array.isArray(services) ? services[0] : undefined;
+  const service: JsonObject = typeof first === "object" && first !== null && !Array.isArray(first) ? first : {};
+  const text = (key: string) => typeof service[key] === "string" ? service[key] : "";
+  return { host: text("host"), name: text("name"), namespace: text("namespace") };
+}
+
+function inlineEndpoints(resource: Cluster, type: ClusterConfig["type"], place: Place): SlotlessEndpoints | null {
+  if (type === "eds") return null;
+  const at = place.field("load_assignment");
+  if (type === "passthrough") at.require(resource.loadAssignment === undefined, "ORIGINAL_DST has no endpoints");
+  const endpoints = resource.loadAssignment === undefined
+    ? { cluster: resource.name, localities: [], panicThreshold: defaultPanicThreshold }
+    : endpointsConfig(resource.loadAssignment, resource.name, at);
+  return {
+    ...endpoints,
+    panicThreshold: resource.commonLbConfig?.healthyPanicThreshold?.value ?? defaultPanicThreshold,
+  };
+}

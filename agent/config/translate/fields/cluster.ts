@@ -1,0 +1,55 @@
+/** Implemented fields of clusters. */
+import {
+  CircuitBreakers_ThresholdsSchema,
+  CircuitBreakersSchema,
+} from "../../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
+import {
+  Cluster_CommonLbConfigSchema,
+  Cluster_EdsClusterConfigSchema,
+  Cluster_LeastRequestLbConfigSchema,
+  Cluster_RoundRobinLbConfigSchema,
+  Cluster_TransportSocketMatchSchema,
+  ClusterSchema,
+  UpstreamConnectionOptionsSchema,
+} from "../../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { OutlierDetectionSchema } from "../../../../routing/xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import { TcpKeepaliveSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
+import {
+  HttpProtocolOptions_ExplicitHttpConfigSchema,
+  HttpProtocolOptionsSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { message } from "./message_fields.ts";
+
+export const clusterFields = [
+  message(
+    ClusterSchema,
+    `name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers
+     typed_extension_protocol_options outlier_detection least_request_lb_config round_robin_lb_config common_lb_config
+     transport_socket transport_socket_matches metadata upstream_connection_options`,
+    { alt_stat_name: "names statistics that skiff does not keep" },
+  ),
+  message(Cluster_TransportSocketMatchSchema, "match transport_socket", { name: "names statistics" }),
+  message(Cluster_EdsClusterConfigSchema, "eds_config service_name"),
+  message(Cluster_LeastRequestLbConfigSchema, "choice_count"),
+  message(Cluster_RoundRobinLbConfigSchema, ""),
+  message(Cluster_CommonLbConfigSchema, "healthy_panic_threshold", {
+    update_merge_window: "endpoint updates are applied at once, which shows the same hosts sooner",
+  }),
+  message(CircuitBreakersSchema, "thresholds"),
+  message(
+    CircuitBreakers_ThresholdsSchema,
+    "priority max_connections max_pending_requests max_requests max_retries",
+    { track_remaining: "changes statistics that skiff does not keep" },
+  ),
+  message(
+    OutlierDetectionSchema,
+    `consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate
+     consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors
+     consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate
+     enforcing_failure_percentage enforcing_failure_percentage_local_origin max_ejection_time`,
+  ),
+  message(UpstreamConnectionOptionsSchema, "tcp_keepalive"),
+  message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
+  message(HttpProtocolOptionsSchema, "common_http_protocol_options explicit_http_config"),
+  message(HttpProtocolOptions_ExplicitHttpConfigSchema, "http_protocol_options"),
+];

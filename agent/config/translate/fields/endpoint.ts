@@ -1,0 +1,23 @@
+/** Implemented fields of cluster load assignments. */
+import {
+  EndpointSchema,
+  LbEndpointSchema,
+  LocalityLbEndpointsSchema,
+} from "../../../../routing/xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import {
+  ClusterLoadAssignment_PolicySchema,
+  ClusterLoadAssignmentSchema,
+} from "../../../../routing/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { message } from "./message_fields.ts";
+
+export const endpointFields = [
+  message(ClusterLoadAssignmentSchema, "cluster_name endpoints policy"),
+  message(ClusterLoadAssignment_PolicySchema, "overprovisioning_factor"),
+  message(LocalityLbEndpointsSchema, "locality lb_endpoints load_balancing_weight priority", {
+    metadata: "only informs",
+  }),
+  message(LbEndpointSchema, "endpoint health_status metadata load_balancing_weight"),
+  message(EndpointSchema, "address", {
+    hostname: "used only by active health checks and automatic host rewriting, which are refused",
+  }),
+];

@@ -1,0 +1,35 @@
+/** Implemented fields of the HTTP connection manager and its filters. */
+import { FaultDelaySchema } from "../../../../routing/xds/gen/envoy/extensions/filters/common/fault/v3/fault_pb.ts";
+import {
+  FaultAbortSchema,
+  HTTPFaultSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { RouterSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import {
+  HttpConnectionManager_SetCurrentClientCertDetailsSchema,
+  HttpConnectionManagerSchema,
+  HttpFilterSchema,
+  RdsSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { message } from "./message_fields.ts";
+
+const statistics = "changes statistics that skiff does not keep";
+
+export const httpConnectionManagerFields = [
+  message(
+    HttpConnectionManagerSchema,
+    `codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options server_name
+     max_request_headers_kb stream_idle_timeout request_headers_timeout access_log use_remote_address
+     generate_request_id forward_client_cert_details set_current_client_cert_details`,
+  ),
+  message(HttpConnectionManager_SetCurrentClientCertDetailsSchema, "uri"),
+  message(RdsSchema, "config_source route_config_name"),
+  message(HttpFilterSchema, "name typed_config", { is_optional: "the filter is implemented, so it is there" }),
+  message(RouterSchema, "", {
+    dynamic_stats: statistics,
+    suppress_grpc_request_failure_code_stats: statistics,
+  }),
+  message(HTTPFaultSchema, "delay abort", { disable_downstream_cluster_stats: statistics }),
+  message(FaultDelaySchema, "fixed_delay percentage"),
+  message(FaultAbortSchema, "http_status grpc_status percentage"),
+];

@@ -1,0 +1,39 @@
+/** Implemented fields of listeners. */
+import { AccessLogSchema } from "../../../../routing/xds/gen/envoy/config/accesslog/v3/accesslog_pb.ts";
+import { SubstitutionFormatStringSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/substitution_format_string_pb.ts";
+import {
+  FilterChainMatchSchema,
+  FilterChainSchema,
+  FilterSchema,
+  ListenerFilterSchema,
+} from "../../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { ListenerSchema } from "../../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { FileAccessLogSchema } from "../../../../routing/xds/gen/envoy/extensions/access_loggers/file/v3/file_pb.ts";
+import { HttpInspectorSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
+import { TlsInspectorSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
+import { message } from "./message_fields.ts";
+
+const byType = "the type of typed_config decides";
+const informs = "only informs";
+
+export const listenerFields = [
+  message(
+    ListenerSchema,
+    "name address filter_chains listener_filters traffic_direction bind_to_port enable_reuse_port",
+    {
+      stat_prefix: "names statistics that skiff does not keep",
+      metadata: informs,
+    },
+  ),
+  message(ListenerFilterSchema, "typed_config", { name: byType }),
+  message(TlsInspectorSchema, ""),
+  message(HttpInspectorSchema, ""),
+  message(FilterChainSchema, "name filter_chain_match filters transport_socket", { metadata: informs }),
+  message(FilterChainMatchSchema, "server_names transport_protocol application_protocols"),
+  message(FilterSchema, "typed_config", { name: byType }),
+  message(AccessLogSchema, "typed_config", { name: byType }),
+  message(FileAccessLogSchema, "path format json_format log_format"),
+  message(SubstitutionFormatStringSchema, "text_format text_format_source json_format", {
+    content_type: "only for replies; this is a log's format",
+  }),
+];

@@ -1,0 +1,45 @@
+/** Implemented fields of transport sockets and secrets. */
+import { RawBufferSchema } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
+import {
+  CertificateValidationContextSchema,
+  SubjectAltNameMatcherSchema,
+  TlsCertificateSchema,
+  TlsParametersSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import {
+  SdsSecretConfigSchema,
+  SecretSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import {
+  CommonTlsContext_CombinedCertificateValidationContextSchema,
+  CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { message } from "./message_fields.ts";
+
+const noResumption = "sessions are never resumed, so there is nothing to switch off";
+
+export const tlsFields = [
+  message(RawBufferSchema, ""),
+  message(UpstreamTlsContextSchema, "common_tls_context sni"),
+  message(DownstreamTlsContextSchema, "common_tls_context require_client_certificate", {
+    disable_stateless_session_resumption: noResumption,
+    disable_stateful_session_resumption: noResumption,
+  }),
+  message(
+    CommonTlsContextSchema,
+    `tls_params tls_certificate_sds_secret_configs validation_context_sds_secret_config combined_validation_context
+     alpn_protocols`,
+  ),
+  message(
+    CommonTlsContext_CombinedCertificateValidationContextSchema,
+    "default_validation_context validation_context_sds_secret_config",
+  ),
+  message(TlsParametersSchema, "tls_minimum_protocol_version tls_maximum_protocol_version"),
+  message(SdsSecretConfigSchema, "name sds_config"),
+  message(CertificateValidationContextSchema, "trusted_ca match_typed_subject_alt_names"),
+  message(SubjectAltNameMatcherSchema, "san_type matcher"),
+  message(SecretSchema, "name tls_certificate validation_context"),
+  message(TlsCertificateSchema, "certificate_chain private_key"),
+];

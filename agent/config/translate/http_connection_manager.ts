@@ -1,0 +1,106 @@
+/** HTTP connection managers, with Envoy's defaults. */
+import {
+  type HttpConnectionManager,
+  HttpConnectionManager_CodecType as CodecType,
+  HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
+  type HttpFilter,
+} from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import type { HttpConnectionManagerConfig, RouteConfig } from "../model.ts";
+import { faultFilter } from "./fault.ts";
+import { routeConfig } from "./route.ts";
+import { holds, unpack } from "./strict.ts";
+import type { Place } from "./unsupported.ts";
+import { milliseconds, requireAds } from "./values.ts";
+
+export interface TranslatedConnectionManager {
+  http: HttpConnectionManagerConfig;
+  /** The route configuration that stands in it; `null`: it is discovered. */
+  inlineRoute: RouteConfig | null;
+}
+
+/** @param inlineName name for a route configuration that stands in the connection manager itself */
+export function connectionManager(
+  manager: HttpConnectionManager,
+  inlineName: string,
+  place: Place,
+): TranslatedConnectionManager {
+  const { codecType, maxRequestHeadersKb, commonHttpProtocolOptions: common } = manager;
+  // Of the protocols that AUTO finds out, HTTP/1.1 is served.
+  place.field("codec_type").require(
+    codecType === CodecType.AUTO || codecType === CodecType.HTTP1,
+    `${CodecType[codecType] ?? codecType} is not implemented`,
+  );
+  const options = place.field("common_http_protocol_options");
+  options.field("max_requests_per_connection").require(
+    common?.maxRequestsPerConnection === undefined,
+    "is not implemented here",
+  );
+  const { routeConfigName, inlineRoute } = routes(manager, inlineName, place);
+  const http: HttpConnectionManagerConfig = {
+    statPrefix: manager.statPrefix,
+    routeConfigName,
+    serverName: manager.serverName || "envoy",
+    streamIdleTimeout: milliseconds(manager.streamIdleTimeout, 300_000, place.field("stream_idle_timeout")),
+    requestHeadersTimeout: milliseconds(manager.requestHeadersTimeout, 0, place.field("request_headers_timeout")),
+    idleTimeout: milliseconds(common?.idleTimeout, 3_600_000, options.field("idle_timeout")),
+    maxRequestHeadersBytes: 1024 * (maxRequestHeadersKb ?? 60),
+    useRemoteAddress: manager.useRemoteAddress ?? false,
+    generateRequestId: manager.generateRequestId ?? true,
+    forwardClientCertDetails: forwardDetails(manager, place),
+    httpFilters: httpFilters(manager.httpFilters, place.field("http_filters")),
+  };
+  place.field("max_request_headers_kb").require(
+    maxRequestHeadersKb === undefined || maxRequestHeadersKb > 0 && maxRequestHeadersKb <= 8192,
+    "want from 1 to 8192",
+  );
+  return { http, inlineRoute };
+}
+
+function routes({ routeSpecifier: { case: kind, value } }: HttpConnectionManager, inlineName: string, place: Place) {
+  if (kind === "rds") {
+    const at = place.field("rds");
+    requireAds(value.configSource, at.field("config_source"));
+    at.field("route_config_name").require(value.routeConfigName !== "", "want the name of a route configuration");
+    return { routeConfigName: value.routeConfigName, inlineRoute: null };
+  }
+  if (kind !== "routeConfig") return place.refuse("want rds or a route_config");
+  return { routeConfigName: inlineName, inlineRoute: routeConfig(value, inlineName, place.field("route_config")) };
+}
+
+const forwardModes = {
+  [ForwardDetails.SANITIZE]: "SANITIZE",
+  [ForwardDetails.FORWARD_ONLY]: "FORWARD_ONLY",
+  [ForwardDetails.APPEND_FORWARD]: "APPEND_FORWARD",
+  [ForwardDetails.SANITIZE_SET]: "SANITIZE_SET",
+  [ForwardDetails.ALWAYS_FORWARD_ONLY]: "ALWAYS_FORWARD_ONLY",
+} as const;
+
+/** Where the caller's certificate is told of, its URI is, and nothing else of it. */
+function forwardDetails(manager: HttpConnectionManager, place: Place) {
+  const mode = forwardModes[manager.forwardClientCertDetails];
+  if (mode === undefined) return place.field("forward_client_cert_details").refuse("is not implemented");
+  const tells = mode === "APPEND_FORWARD" || mode === "SANITIZE_SET";
+  place.field("set_current_client_cert_details.uri").require(
+    !tells || manager.setCurrentClientCertDetails?.uri === true,
+    `want true: ${mode} without it is not implemented`,
+  );
+  return mode;
+}
+
+function httpFilters(filters: HttpFilter[], place: Place): ("fault" | "router")[] {
+  const kinds = filters.map(({ name, configType }, index): "fault" | "router" => {
+    const at = place.item(index);
+    if (holds(configType.value, RouterSchema)) return "router";
+    const config = at.field("typed_config");
+    const { delay, abort } = unpack(configType.value, HTTPFaultSchema, config);
+    config.field("delay").require(delay === undefined, "is implemented for routes only");
+    config.field("abort").require(abort === undefined, "is implemented for routes only");
+    at.field("name").require(name === faultFilter, `want ${faultFilter}, by which routes configure it`);
+    return "fault";
+  });
+  place.require(kinds.indexOf("router") === kinds.length - 1, "want the router last, and once");
+  place.require(kinds.indexOf("fault") === kinds.lastIndexOf("fault"), "want the fault filter once");
+  return kinds;
+}

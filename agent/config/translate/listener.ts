@@ -1,0 +1,126 @@
+/** Listeners: where to listen, and which filter chain serves a connection. */
+import { TrafficDirection } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { FilterChain } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { type Listener, ListenerSchema } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { HttpInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
+import { TlsInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
+import { HttpConnectionManagerSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig } from "../model.ts";
+import { accessLogs } from "./access_log.ts";
+import { connectionManager } from "./http_connection_manager.ts";
+import { sameConfig } from "./same_config.ts";
+import { holds, refuseUnimplemented, unpack } from "./strict.ts";
+import { downstreamTls, secretNamesOf } from "./tls.ts";
+import { Place } from "./unsupported.ts";
+import { addressAndPort } from "./values.ts";
+
+export interface TranslatedListener {
+  listener: ListenerConfig;
+  /** Route configurations that stand in the listener itself, named `LISTENER/CHAIN`. */
+  inlineRoutes: RouteConfig[];
+  /** Names of the route configurations to subscribe to. */
+  routeNames: string[];
+  secretNames: string[];
+}
+
+interface TranslatedChain {
+  chain: FilterChainConfig;
+  inlineRoute: RouteConfig | null;
+  accessLog: AccessLogConfig[];
+}
+
+/**
+ * Access logs stand at the connection managers in xDS and at the listener in the data threads' configuration, so all
+ * chains must have the same.
+ *
+ * @throws {UnsupportedConfigurationError}
+ */
+export function translateListener(resource: Listener): TranslatedListener {
+  const place = new Place(`listener ${resource.name}`);
+  refuseUnimplemented(ListenerSchema, resource, place);
+  place.field("bind_to_port").require(resource.bindToPort !== false, "is not implemented");
+  place.field("enable_reuse_port").require(resource.enableReusePort !== false, "every data thread has its own socket");
+  const { address, port } = addressAndPort(resource.address, place.field("address"));
+  place.field("address.socket_address.port_value").require(port > 0, "want a port number");
+  resource.listenerFilters.forEach(({ configType }, index) => {
+    const inspects = holds(configType.value, TlsInspectorSchema) || holds(configType.value, HttpInspectorSchema);
+    place.field("listener_filters").item(index).require(inspects, "want the TLS or the HTTP inspector");
+  });
+  const chainsPlace = place.field("filter_chains");
+  chainsPlace.require(resource.filterChains.length > 0, "want at least one");
+  const chains = resource.filterChains.map((chain, index) =>
+    filterChain(chain, chain.name || String(index), resource.name, chainsPlace.item(index))
+  );
+  chains.forEach(({ chain, accessLog }, index) => {
+    const at = chainsPlace.item(index);
+    at.field("name").require(
+      chains.findIndex((other) => other.chain.name === chain.name) === index,
+      `${JSON.stringify(chain.name)} is the name of another chain`,
+    );
+    at.field("filters[0].typed_config.access_log").require(
+      sameConfig(accessLog, chains[0].accessLog),
+      "want the same in all filter chains",
+    );
+  });
+  const inlineRoutes = chains.flatMap(({ inlineRoute }) => inlineRoute === null ? [] : [inlineRoute]);
+  const routeNames = chains.filter(({ inlineRoute }) => inlineRoute === null).map(({ chain }) =>
+    chain.http.routeConfigName
+  );
+  return {
+    listener: {
+      name: resource.name,
+      address,
+      port,
+      direction: direction(resource.trafficDirection),
+      filterChains: chains.map(({ chain }) => chain),
+      accessLog: chains[0].accessLog,
+    },
+    inlineRoutes,
+    routeNames: [...new Set(routeNames)],
+    secretNames: secretNamesOf(chains.map(({ chain }) => chain.tls)),
+  };
+}
+
+/** Envoy takes a listener without a direction for a client's way out. */
+function direction(direction: TrafficDirection): ListenerConfig["direction"] {
+  return direction === TrafficDirection.INBOUND ? "inbound" : "outbound";
+}
+
+function filterChain(chain: FilterChain, name: string, listener: string, place: Place): TranslatedChain {
+  const filters = place.field("filters");
+  filters.require(chain.filters.length === 1, "want one, the HTTP connection manager");
+  const at = filters.item(0).field("typed_config");
+  const manager = unpack(chain.filters[0].configType.value, HttpConnectionManagerSchema, at);
+  const { http, inlineRoute } = connectionManager(manager, `${listener}/${name}`, at);
+  const match = chain.filterChainMatch;
+  return {
+    chain: {
+      name,
+      serverNames: serverNames(match?.serverNames ?? [], place.field("filter_chain_match.server_names")),
+      transportProtocol: transportProtocol(
+        match?.transportProtocol ?? "",
+        place.field("filter_chain_match.transport_protocol"),
+      ),
+      applicationProtocols: match?.applicationProtocols ?? [],
+      tls: downstreamTls(chain.transportSocket, place.field("transport_socket")),
+      http,
+    },
+    inlineRoute,
+    accessLog: accessLogs(manager.accessLog, at.field("access_log")),
+  };
+}
+
+function serverNames(names: string[], place: Place): string[] {
+  return names.map((name, index) => {
+    place.item(index).require(
+      name !== "" && !name.replace(/^\*\./, "").includes("*"),
+      `want a name or *.SUFFIX, found ${JSON.stringify(name)}`,
+    );
+    return name.toLowerCase();
+  });
+}
+
+function transportProtocol(name: string, place: Place): FilterChainConfig["transportProtocol"] {
+  if (name === "" || name === "tls" || name === "raw_buffer") return name;
+  return place.refuse(`${JSON.stringify(name)} is not implemented`);
+}

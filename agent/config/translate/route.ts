@@ -1,0 +1,120 @@
+/** Route configurations: virtual hosts and their routes, with what they inherit from the levels above. */
+import type { Route, VirtualHost } from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import {
+  type RouteConfiguration,
+  RouteConfigurationSchema,
+} from "../../../routing/xds/gen/envoy/config/route/v3/route_pb.ts";
+import type { FaultConfig, HeaderMutation, RouteConfig, RouteEntryConfig, VirtualHostConfig } from "../model.ts";
+import { perFilterFault } from "./fault.ts";
+import { type HeaderLevel, headerLevel, isEmpty, joinMutations } from "./header_mutation.ts";
+import { retryPolicy } from "./retry_policy.ts";
+import { type Inherited, routeAction } from "./route_action.ts";
+import { routeMatch } from "./route_match.ts";
+import { refuseUnimplemented } from "./strict.ts";
+import { Place } from "./unsupported.ts";
+
+const defaultMaxDirectResponseBodyBytes = 4096;
+
+/** @throws {UnsupportedConfigurationError} */
+export function translateRouteConfiguration(resource: RouteConfiguration): RouteConfig {
+  const place = new Place(`route ${resource.name}`);
+  refuseUnimplemented(RouteConfigurationSchema, resource, place);
+  return routeConfig(resource, resource.name, place);
+}
+
+/** What routes take over from the levels above. */
+interface Levels extends Inherited {
+  virtualHost: HeaderLevel;
+  configuration: HeaderLevel;
+  mostSpecificWins: boolean;
+  fault: FaultConfig | null;
+}
+
+/** As {@link translateRouteConfiguration}, for one that stands at `place` in a listener that has been checked. */
+export function routeConfig(resource: RouteConfiguration, name: string, place: Place): RouteConfig {
+  const levels = {
+    configuration: headerLevel(resource, place),
+    mostSpecificWins: resource.mostSpecificHeaderMutationsWins,
+    maxDirectResponseBodyBytes: resource.maxDirectResponseBodySizeBytes ?? defaultMaxDirectResponseBodyBytes,
+    fault: perFilterFault(resource.typedPerFilterConfig, place.field("typed_per_filter_config")) ?? null,
+  };
+  const virtualHosts = resource.virtualHosts.map((host, index) => {
+    const at = place.field("virtual_hosts").item(index);
+    const fault = perFilterFault(host.typedPerFilterConfig, at.field("typed_per_filter_config"));
+    return virtualHostConfig(host, {
+      ...levels,
+      virtualHost: headerLevel(host, at),
+      retry: retryPolicy(host.retryPolicy, at.field("retry_policy")),
+      fault: fault === undefined ? levels.fault : fault,
+    }, at);
+  });
+  requireDistinctDomains(virtualHosts, place.field("virtual_hosts"));
+  return { name, virtualHosts };
+}
+
+function virtualHostConfig(host: VirtualHost, levels: Levels, place: Place): VirtualHostConfig {
+  return {
+    name: host.name,
+    domains: host.domains.map((domain) => domain.toLowerCase()),
+    routes: host.routes.map((route, index) => routeEntry(route, levels, place.field("routes").item(index))),
+  };
+}
+
+function routeEntry(route: Route, levels: Levels, place: Place): RouteEntryConfig {
+  const fault = perFilterFault(route.typedPerFilterConfig, place.field("typed_per_filter_config"));
+  const own = headerLevel(route, place);
+  const entry: RouteEntryConfig = {
+    name: route.name,
+    match: routeMatch(route.match, place.field("match")),
+    action: routeAction(route, levels, place),
+    requestHeaders: joined("request", [own, levels.virtualHost, levels.configuration], levels.mostSpecificWins),
+    responseHeaders: joined("response", [own, levels.virtualHost, levels.configuration], levels.mostSpecificWins),
+    fault: fault === undefined ? levels.fault : fault,
+  };
+  moveToClusters(entry, "requestHeaders", levels.mostSpecificWins);
+  moveToClusters(entry, "responseHeaders", levels.mostSpecificWins);
+  return entry;
+}
+
+/** Envoy goes from the most specific level to the least, so that the last word is the least specific's. */
+function joined(direction: "request" | "response", levels: HeaderLevel[], mostSpecificWins: boolean): HeaderMutation {
+  const mutations = levels.map((level) => level[direction]);
+  return joinMutations(mostSpecificWins ? mutations.reverse() : mutations);
+}
+
+/**
+ * Where a weighted cluster changes headers too, each cluster gets the changes of all levels in their order and the
+ * route none: so it does not matter which of the two a data thread applies first.
+ */
+function moveToClusters(
+  entry: RouteEntryConfig,
+  headers: "requestHeaders" | "responseHeaders",
+  mostSpecificWins: boolean,
+): void {
+  const { action } = entry;
+  if (action.kind !== "route" || action.clusters.every((cluster) => isEmpty(cluster[headers]))) return;
+  for (const cluster of action.clusters) {
+    const levels = [cluster[headers], entry[headers]];
+    cluster[headers] = joinMutations(mostSpecificWins ? levels.reverse() : levels);
+    if (headers === "requestHeaders" && action.hostRewrite !== "") {
+      const rewritten = cluster.requestHeaders.set.some(({ name }) => name === ":authority");
+      if (!rewritten) {
+        cluster.requestHeaders.set.push({ name: ":authority", value: action.hostRewrite, mode: "overwrite" });
+      }
+    }
+  }
+  entry[headers] = { set: [], remove: [] };
+  if (headers === "requestHeaders") action.hostRewrite = "";
+}
+
+function requireDistinctDomains(hosts: VirtualHostConfig[], place: Place): void {
+  const seen = new Set<string>();
+  hosts.forEach(({ domains }, hostIndex) => {
+    domains.forEach((domain, index) => {
+      const at = place.item(hostIndex).field("domains").item(index);
+      at.require(domain !== "", "want a domain");
+      at.require(!seen.has(domain), `${JSON.stringify(domain)} is a domain already`);
+      seen.add(domain);
+    });
+  });
+}

@@ -1,0 +1,120 @@
+/** Transport sockets: TLS contexts of both sides. Certificates and trust bundles are named, never in the resource. */
+import type { TransportSocket } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import { RawBufferSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
+import {
+  type CertificateValidationContext,
+  SubjectAltNameMatcher_SanType,
+  type TlsParameters,
+  TlsParameters_TlsProtocol as Protocol,
+} from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import type { SdsSecretConfig } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import {
+  type CommonTlsContext,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import type { DownstreamTlsConfig, UpstreamTlsConfig } from "../model.ts";
+import { holds, unpack } from "./strict.ts";
+import type { Place } from "./unsupported.ts";
+import { requireAds } from "./values.ts";
+
+interface CommonTls {
+  certificate: string;
+  trustBundle: string;
+  subjectAltNames: string[];
+  alpn: string[];
+  minimumVersion: "1.2" | "1.3";
+}
+
+/** The server's end of a filter chain; `null`: plaintext. */
+export function downstreamTls(socket: TransportSocket | undefined, place: Place): DownstreamTlsConfig | null {
+  if (isPlaintext(socket)) return null;
+  const at = place.field("typed_config");
+  const context = unpack(socket?.configType.value, DownstreamTlsContextSchema, at);
+  const { subjectAltNames, ...common } = commonTls(context.commonTlsContext, at.field("common_tls_context"));
+  at.field("common_tls_context").require(common.certificate !== "", "a server needs a certificate");
+  at.field("common_tls_context").require(subjectAltNames.length === 0, "names of clients are not implemented");
+  const requireClientCertificate = context.requireClientCertificate ?? false;
+  at.field("require_client_certificate").require(
+    !requireClientCertificate || common.trustBundle !== "",
+    "needs a trust bundle to verify the certificate with",
+  );
+  return { ...common, requireClientCertificate };
+}
+
+/** The client's end towards an endpoint; `null`: plaintext. */
+export function upstreamTls(socket: TransportSocket | undefined, place: Place): UpstreamTlsConfig | null {
+  if (isPlaintext(socket)) return null;
+  const at = place.field("typed_config");
+  const context = unpack(socket?.configType.value, UpstreamTlsContextSchema, at);
+  return { ...commonTls(context.commonTlsContext, at.field("common_tls_context")), sni: context.sni };
+}
+
+function isPlaintext(socket: TransportSocket | undefined): boolean {
+  return socket === undefined || holds(socket.configType.value, RawBufferSchema);
+}
+
+function commonTls(context: CommonTlsContext | undefined, place: Place): CommonTls {
+  const certificates = context?.tlsCertificateSdsSecretConfigs ?? [];
+  const certificatesPlace = place.field("tls_certificate_sds_secret_configs");
+  if (certificates.length > 1) certificatesPlace.item(1).refuse("want one certificate");
+  return {
+    certificate: certificates.length === 0 ? "" : secretName(certificates[0], certificatesPlace.item(0)),
+    ...validation(context, place),
+    alpn: context?.alpnProtocols ?? [],
+    minimumVersion: minimumVersion(context?.tlsParams, place.field("tls_params")),
+  };
+}
+
+function validation(context: CommonTlsContext | undefined, place: Place) {
+  const type = context?.validationContextType;
+  if (type?.case === undefined) return { trustBundle: "", subjectAltNames: [] };
+  const sds = "validation_context_sds_secret_config";
+  if (type.case === "validationContextSdsSecretConfig") {
+    return { trustBundle: secretName(type.value, place.field(sds)), subjectAltNames: [] };
+  }
+  const at = place.field("combined_validation_context");
+  if (type.case !== "combinedValidationContext") return place.refuse(`${type.case} is not implemented`);
+  const { defaultValidationContext, validationContextSdsSecretConfig: bundle } = type.value;
+  if (bundle === undefined) return at.refuse(`want a ${sds}`);
+  return {
+    trustBundle: secretName(bundle, at.field(sds)),
+    subjectAltNames: subjectAltNames(defaultValidationContext, at.field("default_validation_context")),
+  };
+}
+
+function subjectAltNames(context: CertificateValidationContext | undefined, place: Place): string[] {
+  if (context?.trustedCa !== undefined) place.field("trusted_ca").refuse("want the trust bundle as a secret");
+  return (context?.matchTypedSubjectAltNames ?? []).map(({ sanType, matcher }, index) => {
+    const at = place.field("match_typed_subject_alt_names").item(index);
+    at.field("san_type").require(sanType === SubjectAltNameMatcher_SanType.URI, "want URI");
+    if (matcher?.matchPattern.case !== "exact") return at.field("matcher").refuse("want exact");
+    at.field("matcher.ignore_case").require(!matcher.ignoreCase, "is not implemented");
+    return matcher.matchPattern.value;
+  });
+}
+
+function secretName({ name, sdsConfig }: SdsSecretConfig, place: Place): string {
+  place.field("name").require(name !== "", "want the name of a secret");
+  requireAds(sdsConfig, place.field("sds_config"));
+  return name;
+}
+
+/** The maximum is always 1.3. (A stock Envoy as a client goes up to 1.2 unless it is told.) */
+function minimumVersion(parameters: TlsParameters | undefined, place: Place): "1.2" | "1.3" {
+  const { TLS_AUTO, TLSv1_2, TLSv1_3 } = Protocol;
+  const minimum = parameters?.tlsMinimumProtocolVersion ?? TLS_AUTO;
+  const maximum = parameters?.tlsMaximumProtocolVersion ?? TLS_AUTO;
+  place.field("tls_maximum_protocol_version").require(maximum === TLS_AUTO || maximum === TLSv1_3, "want TLSv1_3");
+  place.field("tls_minimum_protocol_version").require(
+    minimum === TLS_AUTO || minimum === TLSv1_2 || minimum === TLSv1_3,
+    "want TLSv1_2 or TLSv1_3",
+  );
+  return minimum === TLSv1_3 ? "1.3" : "1.2";
+}
+
+/** Names of the secrets that TLS configurations refer to, each once. */
+export function secretNamesOf(configurations: (DownstreamTlsConfig | UpstreamTlsConfig | null)[]): string[] {
+  const names = configurations.flatMap((tls) => tls === null ? [] : [tls.certificate, tls.trustBundle]);
+  return [...new Set(names.filter((name) => name !== ""))];
+}
