@@ -23,6 +23,9 @@ const ROUTER_FILTER = "envoy.filters.http.router";
 /** What `server:` says in replies. */
 const SERVER_NAME = "skiff";
 
+/** Milliseconds for the whole head of a request; more than any honest client needs. */
+const REQUEST_HEADERS_TIMEOUT = 60_000;
+
 const faultFilter: HttpFilter = create(HttpFilterSchema, {
   name: FAULT_FILTER,
   configType: { case: "typedConfig", value: packAny(HTTPFaultSchema, create(HTTPFaultSchema)) },
@@ -72,6 +75,8 @@ function filter(settings: MeshSettings, fields: ManagerFields): Filter {
     serverName: SERVER_NAME,
     useRemoteAddress: false,
     generateRequestId: true,
+    // Not Istio's, which has none: a head that never ends must not hold a connection for ever.
+    requestHeadersTimeout: durationFromMs(REQUEST_HEADERS_TIMEOUT),
     // Istio's: streams that are quiet for long, such as watches, are not cut.
     streamIdleTimeout: durationFromMs(0),
   });

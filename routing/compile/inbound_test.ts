@@ -47,6 +47,7 @@ Deno.test("inbound requests go to the application and carry the caller's identit
   deepStrictEqual(manager.setCurrentClientCertDetails, { uri: true });
   strictEqual(manager.serverName, "skiff");
   strictEqual(manager.streamIdleTimeout, "0s");
+  strictEqual(manager.requestHeadersTimeout, "60s");
   deepStrictEqual(manager.httpFilters.map(({ name }: { name: string }) => name), ["envoy.filters.http.router"]);
   deepStrictEqual(manager.routeConfig.virtualHosts[0], {
     name: "inbound|http|9080",
