@@ -315,7 +315,7 @@ export class Exchange implements UpstreamRequest {
     this.#waitingIn = null;
     const upstream = this.upstream;
     this.#detach();
-    upstream?.abandon();
+    upstream?.cancel();
   }
 
   /** Records the exchange and makes ready for the next one. */

@@ -111,6 +111,10 @@ export class Handshake implements Watcher {
     this.socket.close();
   }
 
+  abandon(): void {
+    this.#close();
+  }
+
   /** The thread drains: whoever has not finished the handshake is let go. */
   drain(): void {
     this.#close();

@@ -44,6 +44,9 @@ export class ListeningAddress implements Watcher {
     }
   }
 
+  /** A fault cost one connection; the address goes on. */
+  abandon(): void {}
+
   #take(socket: Socket): void {
     const remoteAddress = `${this.#socket.peer.address}:${this.#socket.peer.port}`;
     this.#turn++;

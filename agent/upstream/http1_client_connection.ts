@@ -37,6 +37,8 @@ export class Http1ClientConnection extends Connection {
   idleSince = 0;
   scope: MetricScope | null = null;
   #state: StreamState = StreamState.connecting;
+  /** What the session was made from; only compared, since it may have been replaced. */
+  #context: TlsContext | null = null;
   #request: UpstreamRequest | null = null;
   readonly #head: ResponseHead;
   readonly #body = new BodyReader();
@@ -49,7 +51,6 @@ export class Http1ClientConnection extends Connection {
     private readonly cluster: Cluster,
     readonly host: Host,
     socket: Socket,
-    private readonly context: TlsContext | null,
   ) {
     super(cluster.thread, socket, EPOLLIN | EPOLLOUT);
     this.#head = cluster.thread.responseHead;
@@ -67,13 +68,12 @@ export class Http1ClientConnection extends Connection {
    * @throws SocketError when it fails at once.
    */
   static connect(cluster: Cluster, host: Host): void {
-    const socket = Socket.connect(host.config.address, host.config.port);
-    new Http1ClientConnection(cluster, host, socket, host.contextSlot?.context ?? null);
+    new Http1ClientConnection(cluster, host, Socket.connect(host.config.address, host.config.port));
   }
 
-  /** Whether the certificate it was made with has been replaced, or was never there. */
+  /** Whether the certificate it was made with has been replaced. */
   get outdated(): boolean {
-    return this.host.contextSlot !== null && this.host.contextSlot.context !== this.context;
+    return this.host.contextSlot !== null && this.host.contextSlot.context !== this.#context;
   }
 
   /** Sends a request; its answer goes to `request`. The connection must be free. */
@@ -107,7 +107,7 @@ export class Http1ClientConnection extends Connection {
   }
 
   /** Gives up the request: HTTP/1.1 can only close. */
-  abandon(): void {
+  cancel(): void {
     this.#request = null;
     this.close();
   }
@@ -130,8 +130,9 @@ export class Http1ClientConnection extends Connection {
       const error = this.socket.connectError();
       if (error !== 0) return this.#fail(errnoText(error));
       if (this.host.tls === null) return this.#ready();
-      if (this.context === null) return this.#fail("no certificate yet for this workload");
-      this.tls = new TlsSession(this.context, this.socket, this.host.tls.sni);
+      this.#context = this.host.contextSlot!.context;
+      if (this.#context === null) return this.#fail("no certificate yet for this workload");
+      this.tls = new TlsSession(this.#context, this.socket, this.host.tls.sni);
       this.#state = StreamState.handshaking;
     }
     if (this.#state === StreamState.handshaking) this.#handshake();

@@ -176,6 +176,11 @@ export abstract class Connection implements Watcher, Deferred {
     this.#close(false);
   }
 
+  /** Something threw in its midst: it costs this connection. */
+  abandon(): void {
+    this.#close(true);
+  }
+
   #close(failed: boolean): void {
     if (this.closed) return;
     this.closed = true;

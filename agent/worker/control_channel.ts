@@ -34,6 +34,9 @@ export class ControlChannel implements Watcher {
     }
   }
 
+  /** A message that could not be applied has been answered for; the channel goes on. */
+  abandon(): void {}
+
   #take(bytes: Uint8Array): void {
     const joined = new Uint8Array(this.#pending.length + bytes.length);
     joined.set(this.#pending);

@@ -9,6 +9,8 @@ import { type Timer, TimerWheel } from "./timer_wheel.ts";
 export interface Watcher {
   /** @param events bits of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP. */
   onEvents(events: number): void;
+  /** {@link onEvents} has thrown: gives up the descriptor, which would otherwise raise the same event for ever. */
+  abandon(): void;
 }
 
 /** Something with work to do once the current event has been handled: output to flush, input to go on with. */
@@ -16,6 +18,8 @@ export interface Deferred {
   /** True while it stands in the loop's list. */
   deferred: boolean;
   runDeferred(): void;
+  /** {@link runDeferred} has thrown. */
+  abandon(): void;
 }
 
 export class EventLoop {
@@ -82,11 +86,20 @@ export class EventLoop {
           watcher.onEvents(epoll.eventsAt(i));
         } catch (error) {
           this.onFault(error);
+          this.#abandon(watcher);
         }
         this.#runDeferred();
       }
     }
     epoll.close();
+  }
+
+  #abandon(owner: Watcher | Deferred): void {
+    try {
+      owner.abandon();
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   #runDeferred(): void {
@@ -98,6 +111,7 @@ export class EventLoop {
         work.runDeferred();
       } catch (error) {
         this.onFault(error);
+        this.#abandon(work);
       }
     }
     list.length = 0;

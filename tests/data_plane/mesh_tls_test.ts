@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { Authority } from "../../ca/authority/authority.ts";
+import { formatSpiffeId } from "../../ca/spiffe/spiffe_id.ts";
+import { createCertificateSigningRequest } from "../../ca/x509/signing_request.ts";
+import type { ProxySetup } from "./harness.ts";
+import {
+  Backend,
+  cluster,
+  connectionManager,
+  endpoint,
+  endpoints,
+  filterChain,
+  freePort,
+  listener,
+  rawExchange,
+  route,
+  routes,
+  TestProxy,
+} from "./harness.ts";
+
+const sni = "outbound_.9080_._.reviews.default.svc.cluster.local";
+
+interface Identity {
+  principal: string;
+  certificateChain: string;
+  privateKey: string;
+}
+
+async function identity(authority: Authority, serviceAccount: string): Promise<Identity> {
+  const id = { trustDomain: "cluster.local", namespace: "default", serviceAccount };
+  const { csrPem, privateKeyPem } = await createCertificateSigningRequest(id);
+  const { chain } = await authority.signWorkload(csrPem, id);
+  return { principal: formatSpiffeId(id), certificateChain: chain.join("\n"), privateKey: privateKeyPem };
+}
+
+async function setSecrets(proxy: TestProxy, name: string, own: Identity, trustBundle: string): Promise<void> {
+  const certificate = { certificateChain: own.certificateChain, privateKey: own.privateKey, trustBundle: "" };
+  await proxy.threads.apply({ kind: "secret", proxy: name, secret: { name: "default", ...certificate } });
+  await proxy.threads.apply({
+    kind: "secret",
+    proxy: name,
+    secret: { name: "ROOTCA", certificateChain: "", privateKey: "", trustBundle },
+  });
+}
+
+class Mesh implements AsyncDisposable {
+  readonly outboundPort = freePort();
+  readonly inboundPort = freePort();
+  private constructor(
+    readonly proxy: TestProxy,
+    readonly backend: Backend,
+    readonly authority: Authority,
+    readonly dataDir: string,
+  ) {}
+
+  static async start(handler: (request: Request) => Response, expected?: string[]): Promise<Mesh> {
+    const dataDir = await Deno.makeTempDir();
+    const authority = await Authority.open({ dataDir, trustDomain: "cluster.local" });
+    const client = await identity(authority, "productpage");
+    const server = await identity(authority, "reviews");
+    const backend = new Backend(handler);
+    const proxy = await TestProxy.start({ principal: client.principal, proxy: "productpage" });
+    const mesh = new Mesh(proxy, backend, authority, dataDir);
+    await setSecrets(proxy, "productpage", client, authority.trustBundle());
+    await proxy.configure({ proxy: "reviews", principal: server.principal });
+    await setSecrets(proxy, "reviews", server, authority.trustBundle());
+    await proxy.update(mesh.#inbound());
+    await proxy.update(mesh.#outbound(expected ?? [server.principal]));
+    return mesh;
+  }
+
+  #inbound(): ProxySetup {
+    return {
+      proxy: "reviews",
+      clusters: [cluster({ name: "inbound|9080||" })],
+      endpoints: [endpoints("inbound|9080||", [endpoint(this.backend.port)])],
+      routes: [
+        routes([route({
+          action: {
+            kind: "route",
+            clusters: [{
+              name: "inbound|9080||",
+              weight: 1,
+              requestHeaders: { set: [], remove: [] },
+              responseHeaders: { set: [], remove: [] },
+            }],
+            timeout: 0,
+            idleTimeout: null,
+            retry: null,
+            prefixRewrite: "",
+            regexRewrite: null,
+            hostRewrite: "",
+          },
+        })]),
+      ],
+      listeners: [
+        listener(this.inboundPort, {
+          direction: "inbound",
+          filterChains: [
+            filterChain({
+              serverNames: [sni],
+              transportProtocol: "tls",
+              tls: {
+                certificate: "default",
+                trustBundle: "ROOTCA",
+                requireClientCertificate: true,
+                alpn: ["istio-http/1.1"],
+                minimumVersion: "1.3",
+              },
+              http: connectionManager({ forwardClientCertDetails: "APPEND_FORWARD" }),
+            }),
+          ],
+        }),
+      ],
+    };
+  }
+
+  #outbound(expected: string[]): ProxySetup {
+    const tls = {
+      certificate: "default",
+      trustBundle: "ROOTCA",
+      sni,
+      subjectAltNames: expected,
+      alpn: ["istio-http/1.1"],
+    };
+    return {
+      proxy: "productpage",
+      clusters: [cluster({ tls })],
+      endpoints: [endpoints("backend", [endpoint(this.inboundPort)])],
+      routes: [routes([route()])],
+      listeners: [listener(this.outboundPort)],
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy[Symbol.asyncDispose]();
+    await this.backend[Symbol.asyncDispose]();
+    await Deno.remove(this.dataDir, { recursive: true });
+  }
+}
+
+Deno.test("between proxies a request travels over mutual TLS, and the application learns who calls", async () => {
+  await using mesh = await Mesh.start((request) => new Response(request.headers.get("x-forwarded-client-cert")));
+  const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`, {
+    headers: { "x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/default/sa/admin" },
+  });
+  assert.match(
+    await response.text(),
+    /^By=spiffe:\/\/cluster\.local\/ns\/default\/sa\/reviews;Hash=[0-9a-f]{64};Subject="";URI=spiffe:\/\/cluster\.local\/ns\/default\/sa\/productpage$/,
+  );
+  const series = mesh.proxy.threads.series().filter((one) => one.metric === "istio_requests_total");
+  for (const reporter of ["source", "destination"]) {
+    const labels = series.find((one) => one.labels.reporter === reporter)!.labels;
+    assert.equal(labels.source_principal, "spiffe://cluster.local/ns/default/sa/productpage");
+    assert.equal(labels.destination_principal, "spiffe://cluster.local/ns/default/sa/reviews");
+    assert.equal(labels.response_code, "200");
+  }
+});
+
+Deno.test("large bodies pass through two proxies and TLS unchanged", async () => {
+  await using mesh = await Mesh.start((request) => new Response(request.body));
+  const body = new Uint8Array(3_000_000).map((_, i) => i * 7 + (i >> 9));
+  const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`, { method: "POST", body });
+  assert.deepEqual(new Uint8Array(await response.arrayBuffer()), body);
+});
+
+Deno.test("a server whose identity is not the expected one gets no request", async () => {
+  await using mesh = await Mesh.start(() => new Response("reached"), ["spiffe://cluster.local/ns/default/sa/ratings"]);
+  const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`);
+  assert.equal(response.status, 503);
+  await response.body?.cancel();
+  assert.equal(mesh.backend.requests, 0);
+});
+
+Deno.test("without TLS or without a client certificate nobody gets in", async () => {
+  await using mesh = await Mesh.start(() => new Response("reached"));
+  assert.equal(await rawExchange(mesh.inboundPort, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+  const openssl = new Deno.Command("openssl", {
+    args: ["s_client", "-connect", `127.0.0.1:${mesh.inboundPort}`, "-servername", sni, "-alpn", "istio-http/1.1"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = openssl.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  const timer = setTimeout(() => writer.close().catch(() => {}), 500);
+  const { stdout, stderr } = await openssl.output();
+  clearTimeout(timer);
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert.match(text, /certificate required/);
+  assert.equal(mesh.backend.requests, 0);
+});
+
+Deno.test("certificates are replaced under load without a failed request", async () => {
+  await using mesh = await Mesh.start(() => new Response("ok"));
+  let failed = 0;
+  let done = 0;
+  let stop = false;
+  const load = Array.from({ length: 8 }, async () => {
+    while (!stop) {
+      const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`);
+      if (response.status !== 200 || await response.text() !== "ok") failed++;
+      done++;
+    }
+  });
+  for (let round = 0; round < 5; round++) {
+    const before = done;
+    const bundle = mesh.authority.trustBundle();
+    await setSecrets(mesh.proxy, "productpage", await identity(mesh.authority, "productpage"), bundle);
+    await setSecrets(mesh.proxy, "reviews", await identity(mesh.authority, "reviews"), bundle);
+    while (done < before + 50) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  stop = true;
+  await Promise.all(load);
+  assert.equal(failed, 0);
+});
