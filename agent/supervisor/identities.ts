@@ -31,7 +31,7 @@ export class Identities {
   /** Control planes of the agent's file, which go before those that joining told. */
   #configured: string[] = [];
   #mesh: MeshFacts | null = null;
-  #stopped = false;
+  readonly #stop = new AbortController();
 
   constructor(dataDir: string) {
     this.#store = new IdentityStore(dataDir);
@@ -67,7 +67,7 @@ export class Identities {
         }`,
       );
     }
-    const joined = await joinMesh(token, missing);
+    const joined = await joinMesh(token, missing, this.#stop.signal);
     this.#mesh = joined.mesh;
     await this.#store.writeMesh(joined.mesh);
     for (const [name, identity] of joined.identities) {
@@ -111,8 +111,9 @@ export class Identities {
     this.#listeners.add(listener);
   }
 
+  /** Ends renewals, and a join that is under way. */
   stop(): void {
-    this.#stopped = true;
+    this.#stop.abort();
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
@@ -134,7 +135,7 @@ export class Identities {
 
   #schedule(name: string, at: number, backOff: BackOff): void {
     clearTimeout(this.#timers.get(name));
-    if (this.#stopped) return;
+    if (this.#stop.signal.aborted) return;
     const wait = Math.max(0, at - Date.now());
     this.#timers.set(
       name,
@@ -149,14 +150,14 @@ export class Identities {
     const address = addresses[Math.floor(Math.random() * addresses.length)];
     try {
       const { identity, root } = await renewCertificate(address, this.spiffeId(name), this.of(name));
-      if (this.#stopped) return;
+      if (this.#stop.signal.aborted) return;
       await this.#store.write(name, identity);
       await this.#trust(root);
       this.#hold(name, identity, Date.now());
       log.info("certificate renewed", { identity: name, notAfter: identity.notAfter.toISOString() });
       for (const listener of this.#listeners) listener();
     } catch (error) {
-      if (this.#stopped) return;
+      if (this.#stop.signal.aborted) return;
       const wait = backOff.next();
       log.warn("certificate not renewed; trying again", {
         identity: name,

@@ -23,11 +23,11 @@ export interface Joined {
 
 /**
  * Asks for a certificate for each of `identities` (`NAMESPACE/SERVICE-ACCOUNT`) at the addresses that the token names,
- * for two minutes if need be.
+ * for two minutes if need be, or until `signal`.
  *
  * @throws {AgentStartError} when the token is no good, does not allow an identity, or nobody can be reached
  */
-export async function joinMesh(token: string, identities: string[]): Promise<Joined> {
+export async function joinMesh(token: string, identities: string[], signal: AbortSignal): Promise<Joined> {
   const read = readJoinToken(token);
   const requests = await Promise.all(identities.map(async (identity) => {
     const id = parseServiceAccount(identity, read.trustDomain);
@@ -37,7 +37,7 @@ export async function joinMesh(token: string, identities: string[]): Promise<Joi
     token: token.trim(),
     requests: requests.map(({ identity, csrPem }) => ({ identity, csr: csrPem })),
   });
-  const answer = await ask(read, body);
+  const answer = await ask(read, body, signal);
   const joined = new Map<string, StoredIdentity>();
   for (const { identity, privateKeyPem } of requests) {
     const certificate = answer.certificates.find((one) => one.identity === identity);
@@ -71,7 +71,7 @@ function readJoinToken(token: string): JoinToken {
   }
 }
 
-async function ask(token: JoinToken, body: string): Promise<JoinAnswer> {
+async function ask(token: JoinToken, body: string, signal: AbortSignal): Promise<JoinAnswer> {
   const client = Deno.createHttpClient({ caCerts: [token.rootCertificate] });
   const backOff = new BackOff(200, 5_000);
   const deadline = performance.now() + reachableWithin;
@@ -79,9 +79,9 @@ async function ask(token: JoinToken, body: string): Promise<JoinAnswer> {
     for (let attempt = 0;; attempt++) {
       const address = token.joinAddresses[attempt % token.joinAddresses.length];
       try {
-        return await post(client, address, body);
+        return await post(client, address, body, signal);
       } catch (error) {
-        if (error instanceof AgentStartError) throw error;
+        if (error instanceof AgentStartError || signal.aborted) throw error;
         if (performance.now() > deadline) {
           throw new AgentStartError(
             `cannot join at ${address}: ${reasonOf(error)}`,
@@ -91,7 +91,7 @@ async function ask(token: JoinToken, body: string): Promise<JoinAnswer> {
         }
         const wait = backOff.next();
         log.warn("cannot join yet", { address, reason: reasonOf(error), inMs: Math.round(wait) });
-        await delay(wait);
+        await delay(wait, undefined, { signal });
       }
     }
   } finally {
@@ -99,14 +99,14 @@ async function ask(token: JoinToken, body: string): Promise<JoinAnswer> {
   }
 }
 
-async function post(client: Deno.HttpClient, address: string, body: string): Promise<JoinAnswer> {
+async function post(client: Deno.HttpClient, address: string, body: string, signal: AbortSignal): Promise<JoinAnswer> {
   const response = await fetch(`https://${address}/v1/join`, {
     method: "POST",
     client,
     headers: { "content-type": "application/json" },
     body,
     redirect: "error",
-    signal: AbortSignal.timeout(requestTimeout),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]),
   });
   if (response.status >= 500 || response.status === 429) {
     throw new Error(`HTTP status ${response.status}: ${(await response.text()).slice(0, 500)}`);

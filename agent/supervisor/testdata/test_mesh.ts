@@ -1,5 +1,6 @@
 /** A mesh for an agent to join, in this process: a real authority, a join port, and a gRPC port with mutual TLS. */
-import { Admission } from "../../../ca/admission/admission.ts";
+import { Admission, type AdmittedRequest } from "../../../ca/admission/admission.ts";
+import { AdmissionError } from "../../../ca/admission/admission_error.ts";
 import { Authority } from "../../../ca/authority/authority.ts";
 import { temporaryDirectory } from "../../../ca/testing/directory.ts";
 import { spiffeIdOfCertificate } from "../../../ca/x509/certificate.ts";
@@ -49,12 +50,17 @@ export async function openTestMesh(options: TestMeshOptions): Promise<TestMesh> 
       const { token, requests } = await request.json();
       mesh.joins.push(new URL(request.url).pathname);
       if (refusal !== null) return Response.json({ error: refusal, hint: "ask again" }, { status: 403 });
-      const certificates = await Promise.all(
-        (await admission.admit(token, requests)).map(async ({ id, csr }) => ({
-          identity: `${id.namespace}/${id.serviceAccount}`,
-          ...await authority.signWorkload(csr, id),
-        })),
-      );
+      let admitted: AdmittedRequest[];
+      try {
+        admitted = await admission.admit(token, requests);
+      } catch (error) {
+        if (!(error instanceof AdmissionError)) throw error;
+        return Response.json({ error: error.message, hint: error.hint }, { status: 403 });
+      }
+      const certificates = await Promise.all(admitted.map(async ({ id, csr }) => ({
+        identity: `${id.namespace}/${id.serviceAccount}`,
+        ...await authority.signWorkload(csr, id),
+      })));
       const addresses = [`127.0.0.1:${mesh.port}`];
       return Response.json({
         certificates,
