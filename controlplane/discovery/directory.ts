@@ -2,6 +2,7 @@
 import { logger } from "../../log/log.ts";
 import { formatProblem, hasErrors } from "../../routing/istio/parse.ts";
 import type { Resource } from "../../routing/istio/types.ts";
+import { ControlPlaneError } from "../control_plane_error.ts";
 import { type DirectoryContent, ResourceFiles } from "./resource_files.ts";
 
 export interface DirectoryOptions {
@@ -19,11 +20,6 @@ export interface Directory {
   close(): Promise<void>;
 }
 
-/** The directory cannot be used at all. */
-export class DirectoryError extends Error {
-  override name = "DirectoryError";
-}
-
 const log = logger("discovery");
 /** Milliseconds of quiet after which a burst of events is taken for complete: an editor's rename, a `git checkout`. */
 const quiet = 50;
@@ -35,7 +31,7 @@ const settleTime = 250;
 /**
  * Reads the directory, and follows it until {@link Directory.close}.
  *
- * @throws {DirectoryError} when it cannot be read now; later on that is a problem and the last content stays
+ * @throws {ControlPlaneError} `config_dir` when it cannot be read now; later on that is a problem and the last content stays
  */
 export async function watchDirectory(options: DirectoryOptions): Promise<Directory> {
   const { directory, rescanInterval = 2000 } = options;
@@ -92,7 +88,8 @@ async function checkReadable(directory: string): Promise<void> {
     await Array.fromAsync(Deno.readDir(directory));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DirectoryError(`--config-dir: ${directory} cannot be read as a directory: ${reason}`, { cause });
+    const message = `--config-dir: ${directory} cannot be read as a directory: ${reason}`;
+    throw new ControlPlaneError("config_dir", message, "name a directory that can be read", { cause });
   }
 }
 

@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Metadata, Origin, Resource } from "../../routing/istio/types.ts";
+import { ControlPlaneError } from "../control_plane_error.ts";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
-import { type Registration, type ResourceKey, type Store, type StoredResource, StoreError } from "./store.ts";
+import { type Registration, type ResourceKey, type Store, type StoredResource } from "./store.ts";
 
 const schema = `
   PRAGMA busy_timeout = 5000;
@@ -37,7 +38,7 @@ export class SqliteStore implements Store {
     this.#database = database;
   }
 
-  /** @throws {StoreError} when the file cannot be opened or is no database */
+  /** @throws {ControlPlaneError} `data_dir`: when the file cannot be opened or is no database */
   static async open(dataDir: string): Promise<SqliteStore> {
     const path = join(dataDir, "store.db");
     let database: DatabaseSync | undefined;
@@ -50,7 +51,12 @@ export class SqliteStore implements Store {
     } catch (cause) {
       database?.close();
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new StoreError(`--data-dir: ${path} cannot be opened as the store: ${reason}`, { cause });
+      throw new ControlPlaneError(
+        "data_dir",
+        `--data-dir: ${path} cannot be opened as the store: ${reason}`,
+        "restore it, or remove it: agents register again by themselves",
+        { cause },
+      );
     }
   }
 

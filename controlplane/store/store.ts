@@ -38,8 +38,3 @@ export interface Store {
   deleteRegistration(key: string): Promise<void>;
   close(): Promise<void>;
 }
-
-/** The store cannot be opened. */
-export class StoreError extends Error {
-  override name = "StoreError";
-}

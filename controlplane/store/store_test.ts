@@ -85,7 +85,7 @@ for (const engine of engines) {
 }
 
 Deno.test("a store that this version does not have is refused by the name of its flag", async () => {
-  await rejects(openStore("etcd://127.0.0.1:2379", "/nowhere"), /--store: etcd:.*only sqlite/);
+  await rejects(openStore("etcd://127.0.0.1:2379", "/nowhere"), /--store: etcd:.*this version has only sqlite/);
   await rejects(openStore("mysql", "/nowhere"), /--store: "mysql" is no store/);
 });
 

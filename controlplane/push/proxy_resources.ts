@@ -1,0 +1,54 @@
+/** The resources of one proxy at one state of the mesh, encoded. */
+import { compileEndpoints } from "../../routing/compile/endpoints.ts";
+import { compileProxy, type ProxySnapshot } from "../../routing/compile/proxy.ts";
+import type { CompileWarning } from "../../routing/compile/warning.ts";
+import type { Mesh } from "../../routing/mesh.ts";
+import type { WorkloadNode } from "../../routing/xds/node.ts";
+import { type EncodedResource, encodeResource, type XdsResource } from "../../routing/xds/resources.ts";
+import type { ResourceType } from "./resource_types.ts";
+
+/** What a subscription chooses from. */
+export interface AvailableResources {
+  /** Names of all resources of the type. */
+  names(type: ResourceType): Iterable<string>;
+  has(type: ResourceType, name: string): boolean;
+  resource(type: ResourceType, name: string): EncodedResource | undefined;
+}
+
+export class ProxyResources implements AvailableResources {
+  readonly mesh: Mesh;
+  readonly #node: WorkloadNode;
+  readonly #snapshot: ProxySnapshot;
+  readonly #endpoints: ReadonlySet<string>;
+
+  constructor(mesh: Mesh, node: WorkloadNode) {
+    this.mesh = mesh;
+    this.#node = node;
+    this.#snapshot = compileProxy(mesh, node);
+    this.#endpoints = new Set(this.#snapshot.endpoints);
+  }
+
+  get warnings(): CompileWarning[] {
+    return this.#snapshot.warnings;
+  }
+
+  names(type: ResourceType): Iterable<string> {
+    return type === "EDS" ? this.#endpoints : this.#messages(type).keys();
+  }
+
+  has(type: ResourceType, name: string): boolean {
+    return type === "EDS" ? this.#endpoints.has(name) : this.#messages(type).has(name);
+  }
+
+  resource(type: ResourceType, name: string): EncodedResource | undefined {
+    if (!this.has(type, name)) return undefined;
+    return encodeResource(
+      type === "EDS" ? compileEndpoints(this.mesh, name, this.#node) : this.#messages(type).get(name)!,
+    );
+  }
+
+  #messages(type: Exclude<ResourceType, "EDS">): ReadonlyMap<string, XdsResource> {
+    const { clusters, listeners, routes } = this.#snapshot;
+    return { CDS: clusters, LDS: listeners, RDS: routes }[type];
+  }
+}

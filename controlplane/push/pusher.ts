@@ -1,0 +1,216 @@
+/** Keeps every connected proxy's configuration up to date with the mesh. */
+import { status } from "@grpc/grpc-js";
+import type { Authority } from "../../ca/authority/authority.ts";
+import { readCertificate } from "../../ca/x509/certificate.ts";
+import { logger } from "../../log/log.ts";
+import type { CompileWarning } from "../../routing/compile/warning.ts";
+import type { Mesh } from "../../routing/mesh.ts";
+import type { DeltaDiscoveryRequest } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
+import type { WorkloadNode } from "../../routing/xds/node.ts";
+import { type RegisteredWorkloads, workloadKey } from "../registry/registered_workloads.ts";
+import { peerIdentity } from "../sign/peer_identity.ts";
+import { Debounce } from "./debounce.ts";
+import { DeltaStream } from "./delta_stream.ts";
+import { type DeltaCall, deltaResponse } from "./discovery_service.ts";
+import { admitNode, StreamError } from "./node_admission.ts";
+import type { Proxies } from "./proxies.ts";
+import { ProxyResources } from "./proxy_resources.ts";
+import type { PushMetrics } from "./push_metrics.ts";
+import { SubscriptionError } from "./subscription.ts";
+
+export interface PusherOptions {
+  authority: Authority;
+  mesh(): Mesh;
+  workloads: RegisteredWorkloads;
+  proxies: Proxies;
+  metrics: PushMetrics;
+}
+
+/** One connected proxy. */
+interface Connection {
+  id: string;
+  call: DeltaCall;
+  node: WorkloadNode;
+  stream: DeltaStream;
+  resources: ProxyResources | null;
+}
+
+const log = logger("push");
+/** Milliseconds of quiet, and longest wait, before a change is pushed. */
+const quiet = 10;
+const longest = 100;
+/** Milliseconds of work after which others get a turn. */
+const slice = 10;
+/** Milliseconds for a stream to say whom it is for. */
+const firstRequestDeadline = 10_000;
+const longestTimer = 2 ** 31 - 1;
+
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #connections = new Map<string, Connection>();
+  readonly #calls = new Set<DeltaCall>();
+  readonly #debounce: Debounce;
+  #stopping = false;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#debounce = new Debounce({ quiet, longest, run: () => this.#pushAll() });
+  }
+
+  /** How many proxies are connected. */
+  get connected(): number {
+    return this.#connections.size;
+  }
+
+  /** What the compilation for the connected proxies warned of. */
+  warnings(): CompileWarning[] {
+    return [...this.#connections.values()].flatMap(({ resources }) => resources?.warnings ?? []);
+  }
+
+  /** The mesh may have changed. */
+  changed(): void {
+    this.#debounce.changed();
+  }
+
+  /** Serves one stream to its end. */
+  readonly serve = (call: DeltaCall): void => {
+    let connection: Connection | null = null;
+    const timers: ReturnType<typeof setTimeout>[] = [];
+    const end = (error: unknown) => {
+      const answer = answerTo(error);
+      log.warn("stream ended", { remote: call.getPeer(), workload: nameOf(connection), reason: answer.details });
+      call.emit("error", answer);
+    };
+    const forget = () => {
+      timers.forEach(clearTimeout);
+      this.#calls.delete(call);
+      if (connection !== null) this.#disconnect(connection);
+      connection = null;
+    };
+    call.on("error", forget);
+    call.on("cancelled", forget);
+    call.on("close", forget);
+    call.on("end", () => call.end());
+    this.#calls.add(call);
+    try {
+      if (this.#stopping) throw new StreamError(status.UNAVAILABLE, "the control plane is stopping");
+      const identity = peerIdentity(call, this.#options.authority);
+      timers.push(setTimeout(() => {
+        if (connection === null) end(new StreamError(status.DEADLINE_EXCEEDED, "no request has come"));
+      }, firstRequestDeadline));
+      timers.push(setTimeout(() => {
+        end(new StreamError(status.UNAUTHENTICATED, "the certificate of this stream has expired"));
+      }, lifetimeOf(call)));
+      call.on("data", (request: DeltaDiscoveryRequest) => {
+        try {
+          connection ??= this.#connect(call, admitNode(request.node, identity));
+          connection.stream.request(request);
+        } catch (error) {
+          end(error);
+        }
+      });
+      call.on("drain", () => connection?.stream.drained());
+    } catch (error) {
+      end(error);
+    }
+  };
+
+  /** Ends all streams and refuses others. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    await this.#debounce.close();
+    for (const call of this.#calls) {
+      call.emit("error", { code: status.UNAVAILABLE, details: "the control plane is stopping" });
+    }
+  }
+
+  #connect(call: DeltaCall, node: WorkloadNode): Connection {
+    const id = crypto.randomUUID();
+    const { metrics, proxies, workloads } = this.#options;
+    const workload = workloadKey(node);
+    const connection: Connection = {
+      id,
+      call,
+      node,
+      resources: null,
+      stream: new DeltaStream({
+        resources: () => this.#resourcesOf(connection),
+        send: (response) => call.write(deltaResponse(response)),
+        onPush: metrics.pushed,
+        onAcknowledge: (_, delay) => metrics.acknowledged(delay),
+        onReject(type, reason) {
+          metrics.rejected(type);
+          log.warn("configuration refused by a proxy", { workload, type, reason });
+        },
+        onHealth(healthy, reason) {
+          log[healthy ? "info" : "warn"]("health reported", { workload, healthy, reason: reason || undefined });
+          workloads.setHealth(id, healthy);
+        },
+        now: Date.now,
+      }),
+    };
+    log.info("proxy connected", { workload, remote: call.getPeer(), version: node.version });
+    this.#connections.set(id, connection);
+    workloads.connect(id, node);
+    proxies.connect(id, node, () => connection.stream.status());
+    return connection;
+  }
+
+  #disconnect({ id, node }: Connection): void {
+    log.info("proxy disconnected", { workload: workloadKey(node) });
+    this.#connections.delete(id);
+    this.#options.proxies.disconnect(id, node);
+    this.#options.workloads.disconnect(id);
+  }
+
+  /** What a mesh that cannot be compiled for a proxy leaves in force is what the proxy has. */
+  #resourcesOf(connection: Connection): ProxyResources {
+    const mesh = this.#options.mesh();
+    if (connection.resources?.mesh === mesh) return connection.resources;
+    try {
+      connection.resources = new ProxyResources(mesh, connection.node);
+    } catch (error) {
+      this.#options.metrics.failed();
+      const reason = error instanceof Error ? error.stack : String(error);
+      log.error("the configuration of a proxy cannot be compiled", { workload: nameOf(connection), reason });
+      if (connection.resources === null) throw error;
+    }
+    return connection.resources;
+  }
+
+  async #pushAll(): Promise<void> {
+    let begun = performance.now();
+    for (const connection of [...this.#connections.values()]) {
+      if (performance.now() - begun > slice) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        begun = performance.now();
+      }
+      if (!this.#connections.has(connection.id)) continue;
+      try {
+        connection.stream.update();
+      } catch (error) {
+        connection.call.emit("error", answerTo(error));
+      }
+    }
+  }
+}
+
+function answerTo(error: unknown): { code: status; details: string } {
+  if (error instanceof SubscriptionError) return { code: status.RESOURCE_EXHAUSTED, details: error.message };
+  if (error instanceof Error && "code" in error && "details" in error) {
+    return { code: error.code as status, details: String(error.details) };
+  }
+  log.error("a stream failed", { reason: error instanceof Error ? error.stack : String(error) });
+  return { code: status.INTERNAL, details: "the control plane cannot serve this stream; its log says why" };
+}
+
+function nameOf(connection: Connection | null): string | undefined {
+  return connection === null ? undefined : workloadKey(connection.node);
+}
+
+/** Milliseconds for which the caller's certificate is good. */
+function lifetimeOf(call: DeltaCall): number {
+  const certificate = call.getAuthContext().sslPeerCertificate!.raw;
+  const left = readCertificate(new Uint8Array(certificate)).notAfter.getTime() - Date.now();
+  return Math.max(0, Math.min(left, longestTimer));
+}
