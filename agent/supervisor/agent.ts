@@ -32,8 +32,6 @@ export interface AgentOptions {
   token?: string;
   /** Data threads. */
   workers: number;
-  /** The module that a data thread runs; the data plane by default. */
-  threadModule?: URL;
 }
 
 /** A running agent. */
@@ -115,7 +113,7 @@ class RunningAgent implements Agent {
     this.#followControlPlane();
     await this.#identities.ensure(plans.map((plan) => plan.identity), this.#options.token);
     this.#unready = "the data threads do not run yet";
-    this.#threads = await DataThreads.start({ count: this.#options.workers, module: this.#options.threadModule });
+    this.#threads = await DataThreads.start({ count: this.#options.workers });
     this.#refusals = new RefusalLog(this.#threads);
     this.#identities.onChange(() => this.#sendSecrets());
     await this.#applyPlans(plans);

@@ -6,7 +6,9 @@ import { AgentStartError } from "./agent_start_error.ts";
 import { CompiledDiscovery } from "./testdata/compiled_discovery.ts";
 import { openTestMesh, type TestMesh } from "./testdata/test_mesh.ts";
 
-const threadModule = new URL("./testdata/echo_thread.ts", import.meta.url);
+/** Loopback addresses that no other test listens on. */
+const address = "127.0.77.1";
+const ownAddress = "127.0.77.12";
 const reviews = "{ service: reviews, serviceAccount: bookinfo-reviews, labels: { app: reviews, version: v1 }, " +
   "ports: [{ name: http, port: 9080 }] }";
 const ratings = "{ service: ratings, serviceAccount: bookinfo-ratings, ports: [{ name: http, port: 9080 }] }";
@@ -21,7 +23,7 @@ async function scene(run: (scene: Scene) => Promise<void>): Promise<void> {
   const discovery = new CompiledDiscovery(meshOf(bookinfo()));
   await using mesh = await openTestMesh({ ttl: 3_600_000, request: discovery.request });
   const configFile = `${mesh.agentDir}.yaml`;
-  const [admin, metrics, health] = [freePort(), freePort(), freePort()];
+  const [admin, metrics, health, inbound, httpProxy] = Array.from({ length: 5 }, freePort);
   const write = (...workloads: string[]) =>
     Deno.writeTextFileSync(
       configFile,
@@ -30,18 +32,20 @@ kind: Agent
 metadata: { name: vm-1 }
 spec:
   controlPlane: 127.0.0.1:${mesh.port}
-  address: 127.0.1.1
-  ports: { admin: ${admin}, metrics: ${metrics}, health: ${health} }
+  address: ${address}
+  ports: { admin: ${admin}, metrics: ${metrics}, health: ${health}, inbound: ${inbound}, httpProxy: ${httpProxy} }
   workloads: [${workloads.join(", ")}]
 `,
     );
-  const start = (token?: string) => startAgent({ configFile, dataDir: mesh.agentDir, token, workers: 1, threadModule });
-  await run({ mesh, discovery, write, start });
+  const start = (token?: string) => startAgent({ configFile, dataDir: mesh.agentDir, token, workers: 2 });
+  await run({ mesh, discovery, inbound, httpProxy, write, start });
 }
 
 interface Scene {
   mesh: TestMesh;
   discovery: CompiledDiscovery;
+  inbound: number;
+  httpProxy: number;
   write(...workloads: string[]): void;
   start(token?: string): Promise<Agent>;
 }
@@ -56,20 +60,20 @@ async function get({ hostname, port }: Deno.NetAddr, path: string): Promise<stri
 }
 
 Deno.test("an agent joins, gets its configuration and becomes ready", () =>
-  scene(async ({ mesh, discovery, write, start }) => {
+  scene(async ({ mesh, discovery, inbound, httpProxy, write, start }) => {
     write(reviews);
     const agent = await start(await mesh.token("default/bookinfo-reviews"));
     try {
       await until(() => agent.unready() === null);
       assert.equal(await get(agent.health, "/healthz/ready"), "200 ready\n");
       assert.deepEqual(discovery.refusals, []);
-      assert.deepEqual(discovery.nodes[0].httpProxy, { address: "127.0.0.1", port: 15002 });
+      assert.deepEqual(discovery.nodes[0].httpProxy, { address: "127.0.0.1", port: httpProxy });
       const clusters = await get(agent.admin, "/clusters");
       assert.match(
         clusters,
         /outbound\|9080\|\|details\.default\.svc\.cluster\.local::127\.0\.1\.1:15006::rq_total::0/,
       );
-      assert.match(await get(agent.admin, "/listeners"), /::127\.0\.1\.1:15006\n/);
+      assert.ok((await get(agent.admin, "/listeners")).includes(`::${address}:${inbound}\n`));
       assert.match(await get(agent.admin, "/certs"), /spiffe:\/\/cluster\.local\/ns\/default\/sa\/bookinfo-reviews/);
       const dump = await get(agent.admin, "/config_dump");
       assert.match(dump, /"workload":"reviews"/);
@@ -125,14 +129,20 @@ Deno.test("a changed file starts and ends workloads, and a wrong one changes not
   }));
 
 Deno.test("several workloads without an address of their own have no proxy port but one that refuses", () =>
-  scene(async ({ mesh, discovery, write, start }) => {
-    write(reviews, ratings.replace("{", "{ localAddress: 127.0.1.12,"));
+  scene(async ({ mesh, discovery, httpProxy, write, start }) => {
+    write(reviews, ratings.replace("{", `{ localAddress: ${ownAddress},`));
     const agent = await start(await mesh.token("default/bookinfo-reviews", "default/bookinfo-ratings"));
     try {
       await until(() => agent.unready() === null);
       const proxies = discovery.nodes.map(({ workload, httpProxy }) => [workload, httpProxy?.address ?? null]);
-      assert.deepEqual(proxies.sort(), [["ratings", "127.0.1.12"], ["reviews", null]]);
-      assert.match(await get(agent.admin, "/listeners"), /127\.0\.1\.12:15002\n/);
+      assert.deepEqual(proxies.sort(), [["ratings", ownAddress], ["reviews", null]]);
+      const refused = await fetch(`http://127.0.0.1:${httpProxy}/`, { headers: { host: "reviews" } });
+      assert.equal(refused.status, 403);
+      assert.match(await refused.text(), /localAddress/);
+      // Nobody answers behind the mesh in this test, but the workload's own port takes the request.
+      const taken = await fetch(`http://${ownAddress}:${httpProxy}/`, { headers: { host: "reviews" } });
+      assert.notEqual(taken.status, 403);
+      await taken.body?.cancel();
     } finally {
       await agent.stop();
     }
