@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { defaultDataDir } from "./data_dir.ts";
 import { failureOf } from "./failure.ts";
+import { proxyTable } from "./proxy_status.ts";
 import { table } from "./table.ts";
 import { didYouMean, UsageError } from "./usage_error.ts";
 
@@ -35,4 +36,35 @@ Deno.test("what the user can mend exits with 2, everything else with 1, always i
   assert.equal(failureOf(new Deno.errors.AddrInUse("in use")).code, 2);
   assert.deepEqual(failureOf(new Error("broken")), { message: "broken", code: 1 });
   assert.deepEqual(failureOf("text"), { message: "text", code: 1 });
+});
+
+Deno.test("proxy-status shows who is connected, what is stale for how long, and why something was refused", () => {
+  const synced = { status: "SYNCED", acknowledged: "a", sent: "a" } as const;
+  const proxy = {
+    agent: "vm-1",
+    workload: "reviews",
+    namespace: "default",
+    identity: "spiffe://cluster.local/ns/default/sa/reviews",
+    address: "127.0.1.1",
+    version: "0.1.0",
+    connected: true,
+    types: {
+      CDS: synced,
+      EDS: { ...synced, status: "STALE" as const, staleSince: "2026-01-01T00:00:00Z" },
+      LDS: { ...synced, status: "NACK" as const, reason: "filters[0]: unknown" },
+      RDS: synced,
+    },
+  };
+  const gone = { ...proxy, workload: "ratings", connected: false, disconnectedSince: "2026-01-01T00:00:00Z" };
+  const now = Date.parse("2026-01-01T00:05:00Z");
+  assert.deepEqual(
+    proxyTable([proxy, { ...gone, types: { CDS: synced, EDS: synced, LDS: synced, RDS: synced } }], now).split("\n"),
+    [
+      "PROXY            AGENT  ADDRESS    CONNECTED   CDS     EDS         LDS     RDS     VERSION",
+      "reviews.default  vm-1   127.0.1.1  yes         SYNCED  STALE (5m)  NACK    SYNCED  0.1.0",
+      "ratings.default  vm-1   127.0.1.1  no, for 5m  SYNCED  SYNCED      SYNCED  SYNCED  0.1.0",
+      "reviews.default on vm-1 refused LDS: filters[0]: unknown",
+    ],
+  );
+  assert.equal(proxyTable([], now), "no proxy has connected yet");
 });
