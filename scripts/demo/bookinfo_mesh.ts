@@ -9,9 +9,39 @@ import { joinByHand } from "./harness/join.ts";
 import type { CertificateFiles } from "./harness/openssl.ts";
 import { applicationsOf, bookinfoMachines, type Placement, port, proxyUrl, wholeBookinfo } from "./topology.ts";
 
+/** Fields of an agent's access log line, as {@link meshConfig} asks for them; null: there is none. */
+export interface AccessLine {
+  start: string;
+  request: string;
+  status: string;
+  flags: string | null;
+  /** Of the inbound connection. */
+  tls: string | null;
+  caller: string | null;
+  sni: string | null;
+  /** Of the outbound connection. */
+  cluster: string | null;
+  host: string | null;
+  callee: string | null;
+}
+
+const accessLine: Record<keyof AccessLine, string> = {
+  start: "%START_TIME%",
+  request: "%REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)%",
+  status: "%RESPONSE_CODE%",
+  flags: "%RESPONSE_FLAGS%",
+  tls: "%DOWNSTREAM_TLS_VERSION%",
+  caller: "%DOWNSTREAM_PEER_URI_SAN%",
+  sni: "%REQUESTED_SERVER_NAME%",
+  cluster: "%UPSTREAM_CLUSTER%",
+  host: "%UPSTREAM_HOST%",
+  callee: "%UPSTREAM_PEER_URI_SAN%",
+};
+
 const meshConfig = `trustDomain: cluster.local
 accessLogFile: /dev/stdout
 accessLogEncoding: JSON
+accessLogFormat: '${JSON.stringify(accessLine)}'
 `;
 
 export interface BookinfoOptions {
@@ -50,10 +80,12 @@ export class BookinfoMesh implements AsyncDisposable {
   private async startParts(): Promise<void> {
     this.apply("destination-rule-all.yaml");
     this.apply("virtual-service-all-v1.yaml");
-    const applications = this.machines.map((machine) => this.startApplications(machine));
+    await Promise.all([...this.machines.map((machine) => this.startApplications(machine)), this.startSkiff()]);
+  }
+
+  private async startSkiff(): Promise<void> {
     await this.mesh.startControlPlane();
     await Promise.all(this.machines.map((machine) => this.mesh.joinAgent(machine)));
-    await Promise.all(applications);
   }
 
   private async startApplications(machine: Machine): Promise<void> {
@@ -108,12 +140,18 @@ export class BookinfoMesh implements AsyncDisposable {
     return await joinByHand(this.mesh.directory, await this.mesh.token([identity]), identity);
   }
 
+  /** The access log of every agent, the latest lines of each. */
+  accessLog(): AccessLine[] {
+    return [...this.mesh.agents.values()].flatMap((agent) => agent.stdout().split("\n"))
+      .filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  }
+
   /** Entrance for people: the machine's address and the service's port, as for any caller outside the mesh. */
   get productPage(): string {
     return `http://${this.machines[0].address}:${port}/productpage`;
   }
 
-  /** The last lines of every process, for a failed check. */
+  /** What every process said last of itself, for a failed check. */
   logs(): string {
     return this.mesh.processes().map((child) => `--- ${child.name}${child.tail(30)}`).join("\n");
   }

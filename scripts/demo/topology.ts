@@ -6,8 +6,8 @@ import type { LoopbackBlock } from "./harness/loopback.ts";
 export const port = 9080;
 export const httpProxyPort = 15_002;
 
-/** For each machine, the service and version of every workload on it. */
-export type Placement = [service: ApplicationOptions["service"], version: string][][];
+/** For each machine, the service and version of every workload on it; `anonymous`: see {@link Workload.anonymous}. */
+export type Placement = [service: ApplicationOptions["service"], version: string, identified?: "anonymous"][][];
 
 /** Three machines, one agent each: productpage alone, then three workloads with addresses of their own on each. */
 export const wholeBookinfo: Placement = [
@@ -21,9 +21,10 @@ export function bookinfoMachines(block: LoopbackBlock, placement: Placement): Ma
   return placement.map((applications, index) => ({
     name: `vm-${index + 1}`,
     address: block.machine(index + 1),
-    workloads: applications.map(([service, version], position): Workload => ({
+    workloads: applications.map(([service, version, identified], position): Workload => ({
       service,
       version,
+      anonymous: identified === "anonymous",
       serviceAccount: `bookinfo-${service}`,
       port,
       localAddress: block.workload(index + 1, position + 1),

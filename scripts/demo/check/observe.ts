@@ -21,3 +21,36 @@ export async function clusterLines(bookinfo: BookinfoMesh, machine: string, patt
   const page = await text(`http://${bookinfo.machine(machine).address}:15000/clusters`);
   return page.split("\n").filter((line) => pattern.test(line));
 }
+
+export interface ObservedCertificate {
+  serial: string;
+  expires: Date;
+}
+
+/** The certificate in use of every identity on every machine, by `MACHINE URI`, from the agents' `/certs`. */
+export async function certificates(bookinfo: BookinfoMesh): Promise<Map<string, ObservedCertificate>> {
+  const seen = new Map<string, ObservedCertificate>();
+  for (const { name, address } of bookinfo.machines) {
+    const page: { certificates: { cert_chain: EnvoyCertificate[] }[] } = JSON.parse(
+      await text(`http://${address}:15000/certs`),
+    );
+    for (const { cert_chain: [leaf] } of page.certificates) {
+      const key = `${name} ${leaf.subject_alt_names[0].uri}`;
+      seen.set(key, { serial: leaf.serial_number, expires: new Date(leaf.expiration_time) });
+    }
+  }
+  return seen;
+}
+
+/** What is read here of Envoy's `/certs`. */
+interface EnvoyCertificate {
+  serial_number: string;
+  subject_alt_names: { uri: string }[];
+  expiration_time: string;
+}
+
+/** How many proxies are connected to the control plane. */
+export async function connectedProxies(bookinfo: BookinfoMesh): Promise<number> {
+  const proxies: { connected: boolean }[] = JSON.parse(await text(`${bookinfo.mesh.api}/api/v1/proxies`));
+  return proxies.filter(({ connected }) => connected).length;
+}

@@ -9,6 +9,8 @@ export interface Workload {
   port: number;
   /** The workload's own address: where it reaches the mesh, and where its application listens. */
   localAddress: string;
+  /** The agent is not told of {@link localAddress}, so that it cannot know whose request is whose. */
+  anonymous?: boolean;
   namespace?: string;
 }
 
@@ -39,7 +41,7 @@ export function agentFile(machine: Machine, controlPlane: string): string {
           protocol: "HTTP",
           target: `${workload.localAddress}:${workload.port}`,
         }],
-        localAddress: workload.localAddress,
+        ...(workload.anonymous ? {} : { localAddress: workload.localAddress }),
       })),
     },
   });

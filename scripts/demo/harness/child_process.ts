@@ -9,6 +9,7 @@ export class ChildProcess {
   private readonly process: Deno.ChildProcess;
   private readonly lines: string[] = [];
   private readonly stdoutLines: string[] = [];
+  private readonly stderrLines: string[] = [];
   private waiting: (() => void)[] = [];
   private exitCode: number | null = null;
 
@@ -25,7 +26,7 @@ export class ChildProcess {
     this.ended = Promise.all([
       this.process.status,
       this.collect(this.process.stdout, this.stdoutLines),
-      this.collect(this.process.stderr, []),
+      this.collect(this.process.stderr, this.stderrLines),
     ]).then(([status]) => {
       this.exitCode = status.code;
       this.wake();
@@ -76,9 +77,9 @@ export class ChildProcess {
     await this.ended;
   }
 
-  /** The last lines, for messages. */
+  /** The last lines of stderr, for messages. */
   tail(count = 12): string {
-    return this.lines.length === 0 ? "(no output)" : "\n    " + this.lines.slice(-count).join("\n    ");
+    return this.stderrLines.length === 0 ? "(no output)" : "\n    " + this.stderrLines.slice(-count).join("\n    ");
   }
 
   private async collect(stream: ReadableStream<Uint8Array>, own: string[]): Promise<void> {

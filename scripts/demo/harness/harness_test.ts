@@ -14,7 +14,7 @@ Deno.test("a line that a process prints is found, on either output", async () =>
 });
 
 Deno.test("waiting for a line fails when the process ends first, and says what it printed", async () => {
-  const child = script(`console.log("other"); Deno.exit(3)`);
+  const child = script(`console.error("other"); Deno.exit(3)`);
   await assert.rejects(child.line(/ready/), /child ended \(3\) before \/ready\/:\s+other/);
 });
 

@@ -24,6 +24,7 @@ export class Mesh implements AsyncDisposable {
   readonly agents = new Map<string, ChildProcess>();
   controlPlane: ChildProcess | null = null;
   private readonly others: ChildProcess[] = [];
+  private disposed = false;
 
   constructor(private readonly options: MeshOptions) {
     this.api = `http://${options.block.controlPlane}:15014`;
@@ -34,7 +35,7 @@ export class Mesh implements AsyncDisposable {
   /** Starts the control plane and waits until it is ready. */
   async startControlPlane({ workloadCertificateTtl = this.options.workloadCertificateTtl ?? "" } = {}): Promise<void> {
     const { controlPlane } = this.options.block;
-    const child = startSkiff("control plane", [
+    const child = this.start("control plane", [
       "--role=controlplane",
       `--config=${join(this.directory, "mesh.yaml")}`,
       `--config-dir=${this.configDir}`,
@@ -72,7 +73,7 @@ export class Mesh implements AsyncDisposable {
     const file = join(this.directory, `${machine.name}.yaml`);
     Deno.writeTextFileSync(file, agentFile(machine, `${this.options.block.controlPlane}:15012`));
     const flags = token === null ? [] : [`--token=${token}`];
-    const child = startSkiff(machine.name, [
+    const child = this.start(machine.name, [
       "--role=agent",
       `--config=${file}`,
       `--data-dir=${this.agentDir(machine.name)}`,
@@ -89,6 +90,12 @@ export class Mesh implements AsyncDisposable {
       `${namespace ?? "default"}/${serviceAccount}`
     );
     await this.agentReady(machine, this.launchAgent(machine, await this.token(accounts)));
+  }
+
+  /** Nothing may start once the mesh is being taken down: nobody would end it. */
+  private start(name: string, args: string[]): ChildProcess {
+    if (this.disposed) throw new Error(`${name} is not started: the mesh is being taken down`);
+    return startSkiff(name, args);
   }
 
   async agentReady(machine: Machine, child: ChildProcess): Promise<void> {
@@ -118,6 +125,7 @@ export class Mesh implements AsyncDisposable {
 
   /** Ends every process and removes every file. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.disposed = true;
     await Promise.all(this.processes().map((child) => child.stop(3_000)));
     Deno.removeSync(this.directory, { recursive: true });
   }
