@@ -147,7 +147,7 @@ class RunningAgent implements Agent {
       unready: () => this.unready(),
       drain: () => {
         this.#unready = "draining";
-        this.#threads?.drain(drainTimeout);
+        this.#threads?.drain(drainTimeout).catch((error) => log.error("drain failed", { reason: reasonOf(error) }));
       },
     };
   }

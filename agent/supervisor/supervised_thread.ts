@@ -102,7 +102,8 @@ export class SupervisedThread {
       incarnation.send(json);
       return promise;
     });
-    Promise.all(answers).then((errors) => {
+    // Never rejects; those who wait for it are in `lost`.
+    void Promise.all(answers).then((errors) => {
       for (const error of errors.flat()) log.error(error, { thread: this.index });
       this.#settle(lost, []);
     });
@@ -140,7 +141,8 @@ export class SupervisedThread {
     if (this.#incarnation !== incarnation) return;
     this.#incarnation = null;
     this.owner.crashed(this.index);
-    incarnation.close();
+    // Its descriptors close in the background; nothing waits for a dead thread.
+    void incarnation.close();
     if (this.#stopping || !this.#everStarted) {
       this.#firstStart.reject(new DataThreadError(`data thread ${this.index} could not start: ${reason}`));
       this.#settle(this.#awaited.keys(), []);
