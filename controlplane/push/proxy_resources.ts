@@ -11,7 +11,6 @@ import type { ResourceType } from "./resource_types.ts";
 export interface AvailableResources {
   /** Names of all resources of the type. */
   names(type: ResourceType): Iterable<string>;
-  has(type: ResourceType, name: string): boolean;
   resource(type: ResourceType, name: string): EncodedResource | undefined;
 }
 
@@ -36,15 +35,12 @@ export class ProxyResources implements AvailableResources {
     return type === "EDS" ? this.#endpoints : this.#messages(type).keys();
   }
 
-  has(type: ResourceType, name: string): boolean {
-    return type === "EDS" ? this.#endpoints.has(name) : this.#messages(type).has(name);
-  }
-
   resource(type: ResourceType, name: string): EncodedResource | undefined {
-    if (!this.has(type, name)) return undefined;
-    return encodeResource(
-      type === "EDS" ? compileEndpoints(this.mesh, name, this.#node) : this.#messages(type).get(name)!,
-    );
+    if (type === "EDS") {
+      return this.#endpoints.has(name) ? encodeResource(compileEndpoints(this.mesh, name, this.#node)) : undefined;
+    }
+    const message = this.#messages(type).get(name);
+    return message === undefined ? undefined : encodeResource(message);
   }
 
   #messages(type: Exclude<ResourceType, "EDS">): ReadonlyMap<string, XdsResource> {

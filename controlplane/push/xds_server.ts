@@ -1,6 +1,13 @@
 /** The gRPC server of the xDS port: mutual TLS, with certificates that can be replaced while it runs. */
 import { Buffer } from "node:buffer";
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  setLogVerbosity,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import type { ServerCertificate } from "../../ca/authority/authority.ts";
 import { logger } from "../../log/log.ts";
 
@@ -10,7 +17,10 @@ export interface XdsServerOptions {
   /** PEM of what client certificates are verified against. */
   trustBundle: string;
   services: { definition: ServiceDefinition; implementation: UntypedServiceImplementation }[];
+  /** Milliseconds between two pings, and for the answer; 10 s and 5 s by default. */
   keepalive?: { interval: number; timeout: number };
+  /** Milliseconds for calls to end by themselves; 5 s by default. */
+  drainTime?: number;
 }
 
 export interface XdsServer {
@@ -25,17 +35,19 @@ export interface XdsServer {
 }
 
 const log = logger("push");
+// What the library would write to stderr by itself comes back as errors too.
+setLogVerbosity(logVerbosity.NONE);
 /** Milliseconds: an agent that is gone without a word is noticed after both. */
 const defaultKeepalive = { interval: 10_000, timeout: 5_000 };
-/** Milliseconds for calls to end by themselves. */
-const drainTime = 5_000;
+const defaultDrainTime = 5_000;
 
 /** @throws {Error} when the address cannot be listened on */
 export async function startXdsServer(options: XdsServerOptions): Promise<XdsServer> {
-  const { host } = options.listen;
+  const { listen: { host }, drainTime = defaultDrainTime } = options;
   let current = makeServer(options);
   const port = await bind(current, options.listen, credentialsOf(options, options.certificate));
   const retired = new Set<Promise<void>>();
+  let ending: Promise<unknown> | null = null;
   return {
     port,
     async replaceCertificate(certificate) {
@@ -43,11 +55,12 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
       old.unbind(addressOf({ host, port }));
       current = makeServer(options);
       await bindAgain(current, { host, port }, credentialsOf(options, certificate));
-      const ended = end(old).finally(() => retired.delete(ended));
+      const ended = end(old, drainTime).finally(() => retired.delete(ended));
       retired.add(ended);
     },
     async shutdown() {
-      await Promise.all([end(current), ...retired]);
+      ending ??= Promise.all([end(current, drainTime), ...retired]);
+      await ending;
     },
   };
 }
@@ -98,7 +111,7 @@ async function bindAgain(
   }
 }
 
-async function end(server: Server): Promise<void> {
+async function end(server: Server, drainTime: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(() => {
     server.forceShutdown();
