@@ -43,7 +43,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const cluster: SlotlessCluster = {
     name,
     type,
-    lbPolicy: lbPolicy(resource, type, place),
+    lbPolicy: lbPolicy(resource, place),
     connectTimeout: positiveMilliseconds(resource.connectTimeout, 5000, place.field("connect_timeout")),
     transportSocketMatches: resource.transportSocketMatches.map(({ match, transportSocket }, index) => {
       const at = place.field("transport_socket_matches").item(index);
@@ -63,12 +63,12 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   return {
     cluster,
     edsName: type === "eds" ? resource.edsClusterConfig?.serviceName || name : null,
-    endpoints: inlineEndpoints(resource, type, place),
+    endpoints: type === "eds" ? null : inlineEndpoints(resource, place.field("load_assignment")),
     secretNames: secretNamesOf([cluster.tls, ...cluster.transportSocketMatches.map(({ tls }) => tls)]),
   };
 }
 
-function clusterType(resource: Cluster, place: Place): ClusterConfig["type"] {
+function clusterType(resource: Cluster, place: Place): "static" | "eds" {
   const type = resource.clusterDiscoveryType.case === "type"
     ? resource.clusterDiscoveryType.value
     : Cluster_DiscoveryType.STATIC;
@@ -80,19 +80,13 @@ function clusterType(resource: Cluster, place: Place): ClusterConfig["type"] {
   }
   eds.require(resource.edsClusterConfig === undefined, "only a cluster of type EDS has it");
   if (type === Cluster_DiscoveryType.STATIC) return "static";
-  if (type === Cluster_DiscoveryType.ORIGINAL_DST) return "passthrough";
   return place.field("type").refuse(`${Cluster_DiscoveryType[type] ?? type} is not implemented`);
 }
 
-function lbPolicy(resource: Cluster, type: ClusterConfig["type"], place: Place): ClusterConfig["lbPolicy"] {
-  const at = place.field("lb_policy");
+function lbPolicy(resource: Cluster, place: Place): ClusterConfig["lbPolicy"] {
   if (resource.lbConfig.case === "leastRequestLbConfig") {
     const choices = resource.lbConfig.value.choiceCount ?? 2;
     place.field("least_request_lb_config.choice_count").require(choices === 2, "want 2, the default");
-  }
-  if (type === "passthrough") {
-    at.require(resource.lbPolicy === Cluster_LbPolicy.CLUSTER_PROVIDED, "want CLUSTER_PROVIDED with ORIGINAL_DST");
-    return "ROUND_ROBIN";
   }
   switch (resource.lbPolicy) {
     case Cluster_LbPolicy.ROUND_ROBIN:
@@ -102,7 +96,9 @@ function lbPolicy(resource: Cluster, type: ClusterConfig["type"], place: Place):
     case Cluster_LbPolicy.RANDOM:
       return "RANDOM";
     default:
-      return at.refuse(`${Cluster_LbPolicy[resource.lbPolicy] ?? resource.lbPolicy} is not implemented`);
+      return place.field("lb_policy").refuse(
+        `${Cluster_LbPolicy[resource.lbPolicy] ?? resource.lbPolicy} is not implemented`,
+      );
   }
 }
 
@@ -161,15 +157,10 @@ function destinationService(metadata: Metadata | undefined): ClusterConfig["serv
   return { host: text("host"), name: text("name"), namespace: text("namespace") };
 }
 
-function inlineEndpoints(resource: Cluster, type: ClusterConfig["type"], place: Place): SlotlessEndpoints | null {
-  if (type === "eds") return null;
-  const at = place.field("load_assignment");
-  if (type === "passthrough") at.require(resource.loadAssignment === undefined, "ORIGINAL_DST has no endpoints");
+function inlineEndpoints(resource: Cluster, place: Place): SlotlessEndpoints {
   const endpoints = resource.loadAssignment === undefined
-    ? { cluster: resource.name, localities: [], panicThreshold: defaultPanicThreshold }
-    : endpointsConfig(resource.loadAssignment, resource.name, at);
-  return {
-    ...endpoints,
-    panicThreshold: resource.commonLbConfig?.healthyPanicThreshold?.value ?? defaultPanicThreshold,
-  };
+    ? { cluster: resource.name, localities: [] }
+    : endpointsConfig(resource.loadAssignment, resource.name, place);
+  const panicThreshold = resource.commonLbConfig?.healthyPanicThreshold?.value ?? defaultPanicThreshold;
+  return { ...endpoints, panicThreshold };
 }

@@ -100,7 +100,7 @@ function httpFilters(filters: HttpFilter[], place: Place): ("fault" | "router")[
     at.field("name").require(name === faultFilter, `want ${faultFilter}, by which routes configure it`);
     return "fault";
   });
-  place.require(kinds.indexOf("router") === kinds.length - 1, "want the router last, and once");
+  place.require(kinds.length > 0 && kinds.indexOf("router") === kinds.length - 1, "want the router last, and once");
   place.require(kinds.indexOf("fault") === kinds.lastIndexOf("fault"), "want the fault filter once");
   return kinds;
 }

@@ -81,7 +81,7 @@ export function translateListener(resource: Listener): TranslatedListener {
   };
 }
 
-/** Envoy takes a listener without a direction for a client's way out. */
+/** One that names no direction is taken for a client's way out. */
 function direction(direction: TrafficDirection): ListenerConfig["direction"] {
   return direction === TrafficDirection.INBOUND ? "inbound" : "outbound";
 }

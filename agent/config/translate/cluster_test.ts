@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { ClusterSchema } from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { translateCluster } from "./cluster.ts";
+import { fromFile, message, refusedAt } from "./testdata/envoy_json.ts";
+
+Deno.test("translates a cluster with all that is implemented", () => {
+  const { cluster, ...rest } = translateCluster(fromFile(ClusterSchema, "cluster.json"));
+  assert.deepEqual(rest, { edsName: "reviews-v1", endpoints: null, secretNames: ["default", "ROOTCA"] });
+  assert.deepEqual(cluster, {
+    name: "outbound|9080|v1|reviews.default.svc.cluster.local",
+    type: "eds",
+    lbPolicy: "LEAST_REQUEST",
+    connectTimeout: 2000,
+    transportSocketMatches: [
+      {
+        match: { tlsMode: "istio" },
+        tls: {
+          certificate: "default",
+          trustBundle: "ROOTCA",
+          sni: "outbound_.9080_.v1_.reviews.default.svc.cluster.local",
+          subjectAltNames: ["spiffe://cluster.local/ns/default/sa/reviews"],
+          alpn: ["istio-http/1.1", "istio", "http/1.1"],
+          minimumVersion: "1.2",
+        },
+      },
+      { match: {}, tls: null },
+    ],
+    tls: null,
+    circuitBreakers: { maxConnections: 10, maxPendingRequests: 20, maxRequests: 30, maxRetries: 40 },
+    maxRequestsPerConnection: 100,
+    idleTimeout: 30_000,
+    tcpKeepalive: { probes: 3, time: 60_000, interval: 75_000 },
+    outlierDetection: {
+      consecutive5xx: 3,
+      consecutiveGatewayFailure: 2,
+      splitExternalLocalOriginErrors: false,
+      consecutiveLocalOriginFailure: 5,
+      interval: 1000,
+      baseEjectionTime: 2000,
+      maxEjectionTime: 60_000,
+      maxEjectionPercent: 100,
+    },
+    service: { host: "reviews.default.svc.cluster.local", name: "reviews", namespace: "default" },
+    panicThreshold: 25,
+  });
+});
+
+Deno.test("fills in Envoy's defaults of a cluster", () => {
+  const { cluster, endpoints, edsName } = translateCluster(message(ClusterSchema, { name: "c" }));
+  assert.deepEqual(cluster, {
+    name: "c",
+    type: "static",
+    lbPolicy: "ROUND_ROBIN",
+    connectTimeout: 5000,
+    transportSocketMatches: [],
+    tls: null,
+    circuitBreakers: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
+    maxRequestsPerConnection: 0,
+    idleTimeout: 3_600_000,
+    tcpKeepalive: null,
+    outlierDetection: null,
+    service: { host: "", name: "", namespace: "" },
+  });
+  assert.equal(edsName, null);
+  assert.deepEqual(endpoints, { cluster: "c", localities: [], panicThreshold: 50 });
+});
+
+Deno.test("fills in Envoy's defaults of outlier detection", () => {
+  const detection = (fields: JsonObject) =>
+    translateCluster(message(ClusterSchema, { name: "c", outlierDetection: { enforcingSuccessRate: 0, ...fields } }))
+      .cluster.outlierDetection!;
+  assert.deepEqual(detection({}), {
+    consecutive5xx: 5,
+    consecutiveGatewayFailure: 0,
+    splitExternalLocalOriginErrors: false,
+    consecutiveLocalOriginFailure: 5,
+    interval: 10_000,
+    baseEjectionTime: 30_000,
+    maxEjectionTime: 300_000,
+    maxEjectionPercent: 10,
+  });
+  assert.equal(detection({ baseEjectionTime: "400s" }).maxEjectionTime, 400_000);
+  assert.equal(detection({ consecutive5xx: 7, enforcingConsecutive5xx: 0 }).consecutive5xx, 0);
+  assert.equal(detection({ enforcingConsecutiveGatewayFailure: 100 }).consecutiveGatewayFailure, 5);
+});
+
+Deno.test("gives the endpoints that stand in a static cluster, with its panic threshold", () => {
+  const { endpoints } = translateCluster(message(ClusterSchema, {
+    name: "c",
+    commonLbConfig: { healthyPanicThreshold: { value: 10 } },
+    loadAssignment: {
+      clusterName: "other",
+      endpoints: [{
+        lbEndpoints: [{ endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: 9 } } } }],
+      }],
+    },
+  }));
+  assert.equal(endpoints?.cluster, "c");
+  assert.equal(endpoints?.panicThreshold, 10);
+  assert.deepEqual(endpoints?.localities[0].endpoints.map(({ address, port }) => [address, port]), [["127.0.0.1", 9]]);
+});
+
+const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+const optionsType = `type.googleapis.com/${options}`;
+const refusals: [string, JsonObject, string][] = [
+  ["a cluster found by DNS", { type: "STRICT_DNS" }, "type"],
+  ["a consistent hash", { lbPolicy: "MAGLEV" }, "lb_policy"],
+  ["more than two choices", { leastRequestLbConfig: { choiceCount: 3 } }, "least_request_lb_config.choice_count"],
+  ["EDS without a source", { type: "EDS" }, "eds_cluster_config.eds_config"],
+  ["active health checks", { healthChecks: [{}] }, "health_checks"],
+  ["no time to connect", { connectTimeout: "0s" }, "connect_timeout"],
+  ["success rate ejection, on by default", { outlierDetection: {} }, "outlier_detection.enforcing_success_rate"],
+  [
+    "ejection of a part of the time",
+    { outlierDetection: { enforcingSuccessRate: 0, enforcingConsecutive5xx: 50 } },
+    "outlier_detection.enforcing_consecutive_5xx",
+  ],
+  [
+    "HTTP/2 upstream",
+    {
+      typedExtensionProtocolOptions: {
+        [options]: { "@type": optionsType, explicitHttpConfig: { http2ProtocolOptions: {} } },
+      },
+    },
+    `typed_extension_protocol_options["${options}"].explicit_http_config.http2_protocol_options`,
+  ],
+  [
+    "options of another extension",
+    { typedExtensionProtocolOptions: { x: { "@type": optionsType } } },
+    'typed_extension_protocol_options["x"]',
+  ],
+  [
+    "labels that are not text",
+    { transportSocketMatches: [{ name: "m", match: { a: 1 } }] },
+    'transport_socket_matches[0].match["a"]',
+  ],
+  [
+    "locality weights",
+    { commonLbConfig: { localityWeightedLbConfig: {} } },
+    "common_lb_config.locality_weighted_lb_config",
+  ],
+];
+for (const [what, fields, path] of refusals) {
+  Deno.test(`refuses ${what}, by its path`, () => {
+    assert.equal(
+      refusedAt(() => translateCluster(message(ClusterSchema, { name: "c", ...fields }))),
+      `cluster c: ${path}`,
+    );
+  });
+}
