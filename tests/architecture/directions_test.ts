@@ -14,6 +14,7 @@ for (
     ["ca/authority/authority.ts", "controlplane/store/store.ts"],
     ["ca/authority/authority.ts", "routing/mesh.ts"],
     ["routing/mesh.ts", "log/log.ts"],
+    ["routing/mesh.ts", "deno.json"],
     ["routing/mesh.ts", "ca/spiffe/spiffe_id.ts"],
     ["log/log.ts", "agent/config/model.ts"],
     ["cli/run.ts", "main.ts"],
@@ -27,6 +28,7 @@ for (
 for (
   const [from, to] of [
     ["main.ts", "cli/run.ts"],
+    ["cli/version.ts", "deno.json"],
     ["cli/run.ts", "agent/agent.ts"],
     ["controlplane/push/push.ts", "routing/mesh.ts"],
     ["agent/pipeline.ts", "ca/spiffe/spiffe_id.ts"],
