@@ -8,7 +8,7 @@ import type { FlagValues } from "./flag_values.ts";
 import { startControlPlaneRole } from "./control_plane_role.ts";
 import { agentOptions, controlPlaneOptions } from "./role_options.ts";
 import { type Running, runUntilSignalled } from "./signals.ts";
-import { makeToken } from "./token_create.ts";
+import { makeToken } from "./make_token.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The token is used at once. */

@@ -1,25 +1,13 @@
 /** `skiff token create`: a join token for a new machine. */
-import { Admission } from "../ca/admission/admission.ts";
-import { AdmissionError } from "../ca/admission/admission_error.ts";
-import { Authority } from "../ca/authority/authority.ts";
 import { parseServiceAccount, SpiffeIdError } from "../ca/spiffe/spiffe_id.ts";
 import type { Command } from "./command.ts";
 import { dataDirFlag, dataDirOf } from "./data_dir.ts";
 import type { FlagValues } from "./flag_values.ts";
-import { readJoinFacts } from "./join_facts.ts";
+import type { TokenRequest } from "./make_token.ts";
 import { callServer, serverFlag, serverUrl } from "./server.ts";
 import { UsageError } from "./usage_error.ts";
 
 const hour = 3_600_000;
-
-/** What the token is to say, apart from where to join. */
-export interface TokenRequest {
-  /** `NAMESPACE/NAME` each. */
-  identities: string[];
-  uses: number;
-  /** Milliseconds. */
-  ttl: number;
-}
 
 export const tokenCreateCommand: Command = {
   name: "token create",
@@ -52,7 +40,7 @@ Made from the control plane's data directory on its own machine, or by its REST 
       ttl: flags.duration("ttl") ?? hour,
     };
     console.log(
-      flags.has("server") ? await tokenFrom(serverUrl(flags), request) : await makeToken(dataDirOf(flags), request),
+      flags.has("server") ? await tokenFrom(serverUrl(flags), request) : await tokenMadeHere(dataDirOf(flags), request),
     );
     return 0;
   },
@@ -73,6 +61,11 @@ function serviceAccounts(flags: FlagValues): string[] {
   return accounts;
 }
 
+async function tokenMadeHere(dataDir: string, request: TokenRequest): Promise<string> {
+  const { makeToken } = await import("./make_token.ts");
+  return await makeToken(dataDir, request);
+}
+
 async function tokenFrom(server: URL, request: TokenRequest): Promise<string> {
   const answer = await callServer(server, "/api/v1/tokens", {
     method: "POST",
@@ -80,27 +73,4 @@ async function tokenFrom(server: URL, request: TokenRequest): Promise<string> {
     body: JSON.stringify(request),
   });
   return String((answer as { token: unknown }).token);
-}
-
-/**
- * Makes a token from a control plane's data directory, whether the control plane runs or not.
- * @throws {UsageError} when no control plane has started there.
- */
-export async function makeToken(dataDir: string, request: TokenRequest): Promise<string> {
-  const { trustDomain, joinAddresses, xdsAddresses } = readJoinFacts(dataDir);
-  const authority = await Authority.open({ dataDir, trustDomain });
-  const admission = await Admission.open({ dataDir, trustDomain });
-  try {
-    return await admission.createToken({
-      ...request,
-      joinAddresses,
-      xdsAddresses,
-      rootCertificate: authority.trustBundle(),
-    });
-  } catch (error) {
-    if (error instanceof AdmissionError) throw new UsageError(`${error.message}; ${error.hint}`);
-    throw error;
-  } finally {
-    admission.close();
-  }
 }
