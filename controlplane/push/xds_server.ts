@@ -27,7 +27,7 @@ export interface XdsServer {
   readonly port: number;
   /**
    * Serves new connections with another certificate. The port is closed and opened again; for that moment new
-   * connections are refused, and clients try again. Connections that are up are asked to move over.
+   * connections are refused, and clients try again. Streams that are up go on.
    */
   replaceCertificate(certificate: ServerCertificate): Promise<void>;
   /** Ends once all calls have, or after a few seconds. */
@@ -46,7 +46,8 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
   const { listen: { host }, drainTime = defaultDrainTime } = options;
   let current = makeServer(options);
   const port = await bind(current, options.listen, credentialsOf(options, options.certificate));
-  const retired = new Set<Promise<void>>();
+  /** Servers of earlier certificates: their streams go on until they end by themselves. */
+  const retired: Server[] = [];
   let ending: Promise<unknown> | null = null;
   return {
     port,
@@ -55,11 +56,10 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
       old.unbind(addressOf({ host, port }));
       current = makeServer(options);
       await bindAgain(current, { host, port }, credentialsOf(options, certificate));
-      const ended = end(old, drainTime).finally(() => retired.delete(ended));
-      retired.add(ended);
+      retired.push(old);
     },
     async shutdown() {
-      ending ??= Promise.all([end(current, drainTime), ...retired]);
+      ending ??= Promise.all([current, ...retired].map((server) => end(server, drainTime)));
       await ending;
     },
   };
