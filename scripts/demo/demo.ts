@@ -18,6 +18,7 @@ async function check(stopped: AbortSignal): Promise<boolean> {
 }
 
 async function show(stopped: AbortSignal): Promise<void> {
+  console.log("starting a control plane, three agents and bookinfo …");
   await using bookinfo = await BookinfoMesh.start();
   console.log(guide(bookinfo));
   if (!stopped.aborted) await new Promise((resolve) => stopped.addEventListener("abort", resolve));
