@@ -12,7 +12,7 @@ import type { Http1ServerConnection } from "./decode/http1/server_connection.ts"
 import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
 import { recordExchange, recordResponseHead } from "./record/record.ts";
 import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
-import type { CompiledMutation } from "./route/header_mutation.ts";
+import { CompiledMutation } from "./route/header_mutation.ts";
 import type { ForwardAction, Route } from "./route/route_table.ts";
 import type { ConnectFailure, Http1ClientConnection } from "./upstream/http1_client_connection.ts";
 import type { StreamFailure, UpstreamRequest } from "./upstream/upstream_request.ts";
@@ -21,6 +21,8 @@ import { ByteQueue } from "./worker/buffers.ts";
 import { highWaterMark } from "./worker/connection.ts";
 import type { DataThread } from "./worker/thread.ts";
 import { Timer } from "./worker/timer_wheel.ts";
+
+const noMutation = new CompiledMutation({ set: [], remove: [] });
 
 /** A body is kept for another attempt up to this size (bytes). */
 const replayLimit = 256 * 1024;
@@ -45,7 +47,8 @@ export class Exchange implements UpstreamRequest {
   /** The last one that carried an attempt: its peer is the destination that metrics name. */
   destination: Http1ClientConnection | null = null;
   entry: AccessLogEntry | null = null;
-  readonly responseMutations: CompiledMutation[] = [];
+  /** Changes to the response's headers: the weighted cluster's, then the route's. */
+  readonly responseMutations: [CompiledMutation, CompiledMutation] = [noMutation, noMutation];
 
   startTime = 0;
   status = 0;
@@ -96,8 +99,7 @@ export class Exchange implements UpstreamRequest {
     const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts);
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
     this.host = host;
-    if (retry !== null) this.#tried.push(host);
-    else this.#replayable = false;
+    if (retry === null) this.#replayable = false;
     this.#waitingIn = host;
     if (!host.pool.request(this)) {
       this.#waitingIn = null;
@@ -260,6 +262,7 @@ export class Exchange implements UpstreamRequest {
 
   #retry(): void {
     const cluster = this.cluster!;
+    this.#tried.push(this.host!);
     if (!this.#retrying) {
       this.#retrying = true;
       Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.activeRetries, 1);
@@ -342,7 +345,6 @@ export class Exchange implements UpstreamRequest {
     this.host = null;
     this.destination = null;
     this.entry = null;
-    this.responseMutations.length = 0;
     this.status =
       this.flags =
       this.bytesReceived =
@@ -350,7 +352,7 @@ export class Exchange implements UpstreamRequest {
         0;
     this.upstreamFailure = "";
     this.#attempts = 0;
-    this.#tried.length = 0;
+    if (this.#tried.length > 0) this.#tried = [];
     this.#replayable = true;
     this.#retrying = this.#responseStarted = false;
     this.#onStep = nothing;

@@ -41,7 +41,8 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   if (cluster === undefined) return exchange.reply(outcomes.noCluster);
   exchange.action = action;
   exchange.cluster = cluster;
-  exchange.responseMutations.push(chosen.responseHeaders, route.responseHeaders);
+  exchange.responseMutations[0] = chosen.responseHeaders;
+  exchange.responseMutations[1] = route.responseHeaders;
   prepareHead(exchange, head, route, action, chosen.requestHeaders);
   if (route.fault !== null) injectFault(exchange, route.fault, () => exchange.forward());
   else exchange.forward();

@@ -60,7 +60,7 @@ export class Cluster {
     const before = this.#hosts;
     this.#hosts = new Map();
     this.#priorities = [];
-    this.#panicThreshold = endpoints.panicThreshold;
+    this.#panicThreshold = this.config.panicThreshold ?? endpoints.panicThreshold;
     for (const { priority, endpoints: list } of endpoints.localities) {
       const level = this.#priorities[priority] ??= { all: [], healthy: [] };
       for (const config of list) {

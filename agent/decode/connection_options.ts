@@ -1,5 +1,5 @@
 /** The Connection header (RFC 9110 §7.6.1): whether the connection persists, and which fields are for this hop only. */
-import { COMMA, SPACE, TAB } from "./characters.ts";
+import { ascii, COMMA, SPACE, TAB } from "./characters.ts";
 import type { Fields } from "./head.ts";
 import { Known } from "./known_headers.ts";
 
@@ -15,17 +15,31 @@ const hopByHop = [
   Known.trailer,
 ];
 
+const keepAlive = ascii("keep-alive");
+
 /** Whether the sender keeps the connection open: HTTP/1.1 unless it says `close`, 1.0 only with `keep-alive`. */
 export function keepsAlive(fields: Fields, minorVersion: number): boolean {
-  if (!fields.has(Known.connection)) return minorVersion === 1;
+  if (!fields.has(Known.connection) || isKeepAlive(fields)) return minorVersion === 1 || fields.has(Known.connection);
   if (hasOption(fields, "close")) return false;
   return minorVersion === 1 || hasOption(fields, "keep-alive");
 }
 
 /** Marks as dropped what is for this hop only: the well-known fields and those that Connection nominates. */
 export function dropHopByHop(fields: Fields): void {
-  if (fields.has(Known.connection)) dropNominated(fields);
+  if (fields.has(Known.connection) && !isKeepAlive(fields)) dropNominated(fields);
   for (let i = 0; i < hopByHop.length; i++) fields.drop(hopByHop[i]);
+}
+
+/** Whether Connection is exactly `keep-alive`, as most servers write it: nothing else needs to be looked for then. */
+function isKeepAlive(fields: Fields): boolean {
+  if (fields.occurrences[Known.connection] !== 1) return false;
+  const index = fields.first[Known.connection];
+  const start = fields.valueStart(index);
+  if (fields.valueEnd(index) - start !== keepAlive.length) return false;
+  for (let i = 0; i < keepAlive.length; i++) {
+    if ((fields.bytes[start + i] | 32) !== keepAlive[i] && fields.bytes[start + i] !== keepAlive[i]) return false;
+  }
+  return true;
 }
 
 /** Whether Connection lists `option` (lower case). */

@@ -29,9 +29,13 @@ export class Fields {
   }
 
   clear(): void {
+    // A loop over what was set is cheaper than filling both tables.
+    for (let i = 0; i < this.count; i++) {
+      const id = this.ids[i];
+      this.first[id] = -1;
+      this.occurrences[id] = 0;
+    }
     this.count = 0;
-    this.first.fill(-1);
-    this.occurrences.fill(0);
   }
 
   /** Records a field; false when there are too many. */

@@ -42,10 +42,10 @@ export function writeResponseHead(
   for (let i = 0; i < mutations.length; i++) mutations[i].drop(fields);
 
   const line = statusLine(status);
-  out.append(line, 0, line.length);
+  out.appendAll(line);
   writeKept(out, fields);
   for (let i = 0; i < mutations.length; i++) mutations[i].append(fields, out);
-  out.append(serviceTime, 0, serviceTime.length);
+  out.appendAll(serviceTime);
   appendNumber(out, Math.round(upstreamTime));
   if (!fields.has(Known.date)) out.append(dateLine(), 0, dateLine().length);
   out.append(framing.server, 0, framing.server.length);
@@ -57,12 +57,12 @@ export function writeResponseHead(
     appendNumber(out, body.length);
   } else if (body.kind !== BodyKind.none && !framing.http10) {
     inChunks = true;
-    out.append(chunked, 0, chunked.length);
+    out.appendAll(chunked);
   } else if (body.kind === BodyKind.none && !bodiless) {
     out.appendText("content-length: 0\r\n");
   }
   writeConnection(out, framing);
-  out.append(lineEnd, 0, 2);
+  out.appendAll(lineEnd);
   return inChunks;
 }
 
@@ -75,20 +75,20 @@ export function writeLocalReply(
   framing: ResponseFraming,
 ): void {
   const line = statusLine(status);
-  out.append(line, 0, line.length);
+  out.appendAll(line);
   if (body.length > 0) out.appendText("content-type: text/plain\r\n");
   out.appendText(headers);
   if (status >= 200 && status !== 204 && status !== 304) out.appendText(`content-length: ${body.length}\r\n`);
   out.append(dateLine(), 0, dateLine().length);
   out.append(framing.server, 0, framing.server.length);
   writeConnection(out, framing);
-  out.append(lineEnd, 0, 2);
-  if (!framing.isHead && status !== 204 && status !== 304) out.append(body, 0, body.length);
+  out.appendAll(lineEnd);
+  if (!framing.isHead && status !== 204 && status !== 304) out.appendAll(body);
 }
 
 function writeConnection(out: ByteQueue, framing: ResponseFraming): void {
-  if (framing.close) out.append(close, 0, close.length);
-  else if (framing.http10) out.append(keepAlive, 0, keepAlive.length);
+  if (framing.close) out.appendAll(close);
+  else if (framing.http10) out.appendAll(keepAlive);
 }
 
 /** Appends a non-negative integer and a line end. */

@@ -47,7 +47,7 @@ export class CompiledMutation {
         const index = fields.find(name);
         if (index >= 0 && fields.dropped[index] === 0) continue;
       }
-      out.append(line, 0, line.length);
+      out.appendAll(line);
     }
   }
 }

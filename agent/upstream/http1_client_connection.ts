@@ -84,9 +84,9 @@ export class Http1ClientConnection extends Connection {
     this.requests++;
     const { out } = this;
     out.append(request.head.bytes, request.head.start, request.head.length);
-    if (request.bodyKind === BodyKind.chunked) out.append(chunkedFraming, 0, chunkedFraming.length);
+    if (request.bodyKind === BodyKind.chunked) out.appendAll(chunkedFraming);
     else if (request.bodyKind === BodyKind.length) out.appendText(`content-length: ${request.bodyLength}\r\n\r\n`);
-    else out.append(emptyLine, 0, emptyLine.length);
+    else out.appendAll(emptyLine);
     if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
     if (request.requestComplete) this.sendEnd();
     this.scheduleFlush();
@@ -102,7 +102,7 @@ export class Http1ClientConnection extends Connection {
 
   /** The request's body is over. */
   sendEnd(): void {
-    if (this.#request!.bodyKind === BodyKind.chunked) this.out.append(lastChunk, 0, lastChunk.length);
+    if (this.#request!.bodyKind === BodyKind.chunked) this.out.appendAll(lastChunk);
     this.scheduleFlush();
   }
 

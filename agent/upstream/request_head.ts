@@ -52,17 +52,17 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   appendRange(out, bytes, head.methodStart, head.methodEnd);
   out.bytes[out.end++] = 32;
   writePath(out, head, route, action);
-  out.append(versionAndHost, 0, versionAndHost.length);
+  out.appendAll(versionAndHost);
   const authority = clusterHeaders.authority ?? route.requestHeaders.authority ?? action.hostRewrite;
-  if (authority !== null) out.append(authority, 0, authority.length);
+  if (authority !== null) out.appendAll(authority);
   else appendRange(out, bytes, head.authorityStart, head.authorityEnd);
-  out.append(lineEnd, 0, 2);
+  out.appendAll(lineEnd);
 
   writeKept(out, fields);
   if (action.prefixRewrite !== null || action.regexRewrite !== null) {
     out.appendText("x-envoy-original-path: ");
     appendRange(out, bytes, head.pathStart, head.pathEnd);
-    out.append(lineEnd, 0, 2);
+    out.appendAll(lineEnd);
   }
   if (options.clientAddress !== "") out.appendText(`x-forwarded-for: ${options.clientAddress}\r\n`);
   if (!fields.has(Known.forwardedProto) || options.sanitize) {
@@ -94,7 +94,7 @@ export function writeKept(out: ByteQueue, fields: Fields): void {
     const start = fields.nameStart(first);
     const end = fields.valueEnd(i - 1);
     out.append(bytes, start, end - start);
-    out.append(lineEnd, 0, 2);
+    out.appendAll(lineEnd);
   }
 }
 
@@ -113,12 +113,5 @@ function writePath(out: ByteQueue, head: RequestHead, route: Route, action: Forw
 }
 
 function appendRange(out: ByteQueue, bytes: Uint8Array, start: number, end: number): void {
-  const size = end - start;
-  if (size > 48) return out.append(bytes, start, size);
-  // Short pieces are cheaper copied byte by byte than through a view.
-  out.reserve(size);
-  const target = out.bytes;
-  let at = out.end;
-  for (let i = start; i < end; i++) target[at++] = bytes[i];
-  out.end = at;
+  out.append(bytes, start, end - start);
 }

@@ -1,19 +1,10 @@
-/** Byte buffers of a data thread: pooled slabs with their addresses, and the output that waits for a socket. */
+/** Byte buffers of a data thread: pooled slabs, and the output that waits for a socket. */
+
+import { newSlab, type Slab } from "../sys/slab.ts";
 
 const smallestSlab = 16 * 1024;
 /** Free slabs kept of each size; what comes back beyond is left to the collector. */
 const keptPerSize = 64;
-
-/** Memory with its address: taking an address costs an allocation, so it is taken once. */
-export interface Slab {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly pointer: Deno.PointerValue;
-}
-
-export function newSlab(size: number): Slab {
-  const bytes = new Uint8Array(size);
-  return { bytes, pointer: Deno.UnsafePointer.of(bytes) };
-}
 
 /** Slabs in sizes of powers of two, from 16 KiB. */
 export class SlabPool {
@@ -59,7 +50,10 @@ export class ByteQueue {
 
   /** Makes room for `size` more bytes behind `end`. */
   reserve(size: number): void {
-    if (this.end + size <= this.bytes.length) return;
+    if (this.end + size > this.bytes.length) this.#grow(size);
+  }
+
+  #grow(size: number): void {
     const length = this.length;
     const old = this.#slab;
     if (old !== null && length + size <= old.bytes.length && this.start >= length) {
@@ -77,10 +71,22 @@ export class ByteQueue {
   }
 
   append(source: Uint8Array, offset: number, size: number): void {
-    if (size === 0) return;
     this.reserve(size);
-    this.bytes.set(source.subarray(offset, offset + size), this.end);
-    this.end += size;
+    const target = this.bytes;
+    let end = this.end;
+    // Short pieces are cheaper copied byte by byte than through a view, which would be an allocation.
+    if (size <= 96) {
+      for (let i = offset; i < offset + size; i++) target[end++] = source[i];
+    } else {
+      target.set(offset === 0 && size === source.length ? source : source.subarray(offset, offset + size), end);
+      end += size;
+    }
+    this.end = end;
+  }
+
+  /** Appends all of `source`. */
+  appendAll(source: Uint8Array): void {
+    this.append(source, 0, source.length);
   }
 
   /** Appends text of ASCII characters (others become their low byte). */

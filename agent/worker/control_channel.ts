@@ -2,7 +2,7 @@
 import type { ControlMessage } from "../config/model.ts";
 import { EPOLLIN } from "../sys/epoll.ts";
 import { END_OF_STREAM, FAILED, Socket, WOULD_BLOCK } from "../sys/socket.ts";
-import { newSlab } from "./buffers.ts";
+import { newSlab } from "../sys/slab.ts";
 import type { EventLoop, Watcher } from "./event_loop.ts";
 
 const readSize = 256 * 1024;

@@ -148,6 +148,17 @@ export class DataPlane {
     else this.thread.loop.setTimer(this.#drainDeadline, timeout);
   }
 
+  /** Closes every socket: the thread ends. */
+  close(): void {
+    this.thread.draining = true;
+    for (const address of this.#addresses.values()) address.close();
+    this.#addresses.clear();
+    for (const handshake of [...this.thread.handshakes]) handshake.drain();
+    for (const connection of [...this.thread.downstreams]) connection.close();
+    for (const proxy of this.#proxies.values()) proxy.close();
+    this.thread.logs.flush();
+  }
+
   #endDraining(): void {
     this.thread.onIdle = () => {};
     this.thread.loop.clearTimer(this.#drainDeadline);

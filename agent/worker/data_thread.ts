@@ -17,16 +17,27 @@ scope.onmessage = ({ data }) => {
   const post = (message: DataThreadMessage) => scope.postMessage(message);
   const thread = new DataThread(data, post);
   const plane = new DataPlane(thread);
+  const apply = (message: ControlMessage): string[] => {
+    try {
+      return plane.apply(message, () => post({ kind: "drained" }));
+    } catch (error) {
+      // Whoever sent it waits for an answer.
+      thread.fault(error);
+      return [error instanceof Error ? error.message : String(error)];
+    }
+  };
   new ControlChannel(
     thread.loop,
     data.controlDescriptor,
-    (message: ControlMessage) => {
-      const errors = plane.apply(message, () => post({ kind: "drained" }));
-      post({ kind: "applied", id: message.id, errors });
-    },
+    (message) => post({ kind: "applied", id: message.id, errors: apply(message) }),
     () => thread.loop.stop(),
   );
   post({ kind: "started" });
-  thread.loop.run();
+  try {
+    thread.loop.run();
+  } finally {
+    // The sockets are the process's: left open, they would go on taking connections that nobody serves.
+    plane.close();
+  }
   scope.close();
 };

@@ -28,7 +28,9 @@ export class EventLoop {
   readonly timers: TimerWheel;
   readonly #epoll = new Epoll();
   readonly #watchers: (Watcher | null)[] = [];
-  #deferred: Deferred[] = [];
+  readonly #deferred: Deferred[] = [];
+  /** How many of {@link #deferred} count: the array keeps its memory. */
+  #deferredCount = 0;
   #running = true;
 
   constructor(private readonly onFault: (error: unknown) => void) {
@@ -55,7 +57,7 @@ export class EventLoop {
   defer(work: Deferred): void {
     if (work.deferred) return;
     work.deferred = true;
-    this.#deferred.push(work);
+    this.#deferred[this.#deferredCount++] = work;
   }
 
   setTimer(timer: Timer, delay: number): void {
@@ -103,8 +105,9 @@ export class EventLoop {
   }
 
   #runDeferred(): void {
+    if (this.#deferredCount === 0) return;
     const list = this.#deferred;
-    for (let i = 0; i < list.length; i++) {
+    for (let i = 0; i < this.#deferredCount; i++) {
       const work = list[i];
       work.deferred = false;
       try {
@@ -114,6 +117,6 @@ export class EventLoop {
         this.#abandon(work);
       }
     }
-    list.length = 0;
+    this.#deferredCount = 0;
   }
 }

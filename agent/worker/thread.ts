@@ -8,7 +8,8 @@ import type { Http1ServerConnection } from "../decode/http1/server_connection.ts
 import { Exchange } from "../exchange.ts";
 import type { ResponseFraming } from "../respond/response_head.ts";
 import type { Handshake } from "../accept/handshake.ts";
-import { newSlab, type Slab, SlabPool } from "./buffers.ts";
+import { newSlab, type Slab } from "../sys/slab.ts";
+import { SlabPool } from "./buffers.ts";
 import { EventLoop } from "./event_loop.ts";
 
 /**

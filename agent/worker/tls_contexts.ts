@@ -46,8 +46,7 @@ export class TlsContexts {
       side: "client",
       requirePeerCertificate: tls.trustBundle !== "",
       alpn: tls.alpn,
-      // Between agents it is 1.3 because their servers take nothing less.
-      minimumVersion: "1.2",
+      minimumVersion: tls.minimumVersion ?? "1.2",
     });
   }
 

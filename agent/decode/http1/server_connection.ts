@@ -153,7 +153,7 @@ export class Http1ServerConnection extends Connection {
     if (fields.has(Known.expect)) {
       if (fields.known(Known.expect)!.toLowerCase() !== continueValue) return this.#refuse(outcomes.expectationFailed);
       if (!this.#body.done && !this.#http10) {
-        this.out.append(continueLine, 0, continueLine.length);
+        this.out.appendAll(continueLine);
         this.scheduleFlush();
       }
     }
@@ -195,7 +195,7 @@ export class Http1ServerConnection extends Connection {
   }
 
   endResponse(): void {
-    if (this.#responseInChunks) this.out.append(lastChunk, 0, lastChunk.length);
+    if (this.#responseInChunks) this.out.appendAll(lastChunk);
     this.#responseInChunks = false;
     this.scheduleFlush();
   }
