@@ -64,10 +64,14 @@ const get = async (controlPlane: ControlPlane, path: string) =>
   await (await fetch(`http://127.0.0.1:${controlPlane.httpAddress.port}${path}`)).json();
 const proxies = (controlPlane: ControlPlane): Promise<ProxyStatus[]> => get(controlPlane, "/api/v1/proxies");
 
-function routeTimeout(client: AdsTestClient): number | undefined {
+function hostOf(client: AdsTestClient, service: string) {
   const routes = client.message<RouteConfiguration>("RDS", "http_proxy");
-  const host = routes?.virtualHosts.find(({ domains }) => domains.includes("reviews.default.svc.cluster.local"));
-  const action = host?.routes[0].action;
+  return routes?.virtualHosts.find(({ domains }) => domains.includes(`${service}.default.svc.cluster.local`));
+}
+
+/** Seconds of the timeout that the routes of `reviews` have. */
+function routeTimeout(client: AdsTestClient): number | undefined {
+  const action = hostOf(client, "reviews")?.routes[0].action;
   return action?.case === "route" ? Number(action.value.timeout?.seconds) : undefined;
 }
 
@@ -124,7 +128,9 @@ check("a refused response is shown with its reason, and stops pushes to nobody",
   const other = await open(mesh, controlPlane, ratingsNode);
   refusing.subscribeAll();
   other.subscribeAll();
-  await until(() => routeTimeout(refusing) === 3 && routeTimeout(other) === 3, "both have the rule");
+  // The second one's registration is a change of routes for the first.
+  const complete = (client: AdsTestClient) => routeTimeout(client) === 3 && hostOf(client, "ratings") !== undefined;
+  await until(() => complete(refusing) && complete(other), "both have the rule and each other");
   refused = true;
   await mesh.write("rules.yaml", timeoutRule("4s"));
   await until(() => routeTimeout(other) === 4, "the other one has the edited rule");

@@ -13,8 +13,8 @@ export type DeltaResponse = MessageInitShape<typeof DeltaDiscoveryResponseSchema
 export interface DeltaStreamOptions {
   /** What the proxy is to have now. */
   resources(): AvailableResources;
-  /** @returns false when the transport is full: {@link DeltaStream.drained} tells when it no longer is */
-  send(response: DeltaResponse): boolean;
+  /** Queues a response. At most one of each type waits for its answer, which bounds the queue. */
+  send(response: DeltaResponse): void;
   onPush(type: ResourceType): void;
   /** @param delay milliseconds from the change to its acknowledgement */
   onAcknowledge(type: ResourceType, delay: number): void;
@@ -30,7 +30,6 @@ const reasonLimit = 4000;
 export class DeltaStream {
   readonly #options: DeltaStreamOptions;
   readonly #subscriptions = new Map<ResourceType, Subscription>();
-  #full = false;
   #nonce = 0;
 
   constructor(options: DeltaStreamOptions) {
@@ -66,19 +65,12 @@ export class DeltaStream {
         (!subscription.waiting && !subscription.rejected && subscription.difference(resources, false) === null);
     });
     for (const type of resourceTypes) {
-      if (this.#full) return;
       const subscription = this.#subscriptions.get(type);
       if (subscription === undefined || subscription.waiting) continue;
       const keepRemoved = !settled && (type === "CDS" || type === "EDS");
       const difference = subscription.difference(resources, keepRemoved);
       if (difference !== null) this.#send(type, subscription, difference);
     }
-  }
-
-  /** The transport takes more. */
-  drained(): void {
-    this.#full = false;
-    this.update();
   }
 
   status(): Record<ResourceType, SubscriptionStatus> {
@@ -102,7 +94,7 @@ export class DeltaStream {
     const nonce = String(++this.#nonce);
     subscription.sent(difference, nonce, this.#options.now());
     this.#options.onPush(type);
-    this.#full = !this.#options.send({
+    this.#options.send({
       typeUrl: typeUrls[type],
       nonce,
       systemVersionInfo: difference.version,

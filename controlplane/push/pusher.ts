@@ -109,7 +109,6 @@ export class Pusher {
           end(error);
         }
       });
-      call.on("drain", () => connection?.stream.drained());
     } catch (error) {
       end(error);
     }
@@ -135,7 +134,7 @@ export class Pusher {
       resources: null,
       stream: new DeltaStream({
         resources: () => this.#resourcesOf(connection),
-        send: (response) => call.write(deltaResponse(response)),
+        send: (response) => void call.write(deltaResponse(response)),
         onPush: metrics.pushed,
         onAcknowledge: (_, delay) => metrics.acknowledged(delay),
         onReject(type, reason) {

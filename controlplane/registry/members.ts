@@ -19,7 +19,11 @@ export function withMembers(
   workloads: RegisteredWorkload[],
   domain: string,
 ): { services: Service[]; conflicts: Conflict[] } {
-  const services = new Map([...hosts].map(([hostname, { service }]) => [hostname, service]));
+  // Copies, so that members can be added: what resources publish stays as it is.
+  const services = new Map<string, Service>();
+  for (const [hostname, { service }] of hosts) {
+    services.set(hostname, { ...service, endpoints: [...service.endpoints] });
+  }
   const conflicts: Conflict[] = [];
   for (const workload of workloads) {
     const { node } = workload;
@@ -27,13 +31,18 @@ export function withMembers(
     const hostname = hostnameOf(node, hosts, domain);
     const host = hosts.get(hostname);
     const refusal = host === undefined ? refusalToMake(node) : refusalToJoin(node, host);
+    if (refusal !== null) {
+      conflicts.push(conflictOf(node, refusal));
+      continue;
+    }
     const service = services.get(hostname) ?? made(node, hostname);
-    const next = host === undefined ? withPorts(service, node, conflicts) : service;
-    const endpoint = workloadEndpoint(workload, next.ports);
-    if (refusal !== null) conflicts.push(conflictOf(node, refusal));
-    else if (endpoint !== null) services.set(hostname, { ...next, endpoints: [...next.endpoints, endpoint] });
-    else if (node.ports.length > 0) {
-      conflicts.push(conflictOf(node, `it serves none of the ports of ${hostname}: ${portsOf(next.ports)}`));
+    if (host === undefined) addPorts(service, node, conflicts);
+    const endpoint = workloadEndpoint(workload, service.ports);
+    if (endpoint !== null) {
+      service.endpoints.push(endpoint);
+      services.set(hostname, service);
+    } else if (node.ports.length > 0) {
+      conflicts.push(conflictOf(node, `it serves none of the ports of ${hostname}: ${portsOf(service.ports)}`));
     }
   }
   return { services: [...services.values()], conflicts };
@@ -81,19 +90,19 @@ function made({ service, namespace }: WorkloadNode, hostname: string): Service {
 }
 
 /** A service that registrations make has the ports of all of them; of two with one number the first holds. */
-function withPorts(service: Service, node: WorkloadNode, conflicts: Conflict[]): Service {
-  const ports = new Map(service.ports.map((port) => [port.number, port]));
+function addPorts(service: Service, node: WorkloadNode, conflicts: Conflict[]): void {
   for (const { name, number, protocol } of node.ports) {
     const port: ServicePort = { name, number, protocol: portProtocol(name, protocol) };
-    const first = ports.get(number);
-    if (first === undefined) ports.set(number, port);
-    else if (first.protocol !== port.protocol) {
+    const first = service.ports.find((known) => known.number === number);
+    if (first === undefined) {
+      service.ports.push(port);
+    } else if (first.protocol !== port.protocol) {
       const message = `port ${number} of ${service.hostname} is ${first.protocol} by an earlier workload, ` +
         `here ${port.protocol}: give both one protocol`;
       conflicts.push(conflictOf(node, message));
     }
   }
-  return { ...service, ports: [...ports.values()].sort((a, b) => a.number - b.number) };
+  service.ports.sort((a, b) => a.number - b.number);
 }
 
 function portsOf(ports: ServicePort[]): string {
