@@ -35,7 +35,10 @@ const { needMore, badRequest, headersTooLarge, versionNotSupported } = ParseResu
 export function parseRequestHead(bytes: Uint8Array, start: number, end: number, head: RequestHead): number {
   let i = start;
   // RFC 9112 §2.2: an empty line before the request line is ignored.
-  if (i + 1 < end && bytes[i] === CR && bytes[i + 1] === LF) i += 2;
+  if (i < end && bytes[i] === CR) {
+    if (i + 1 === end) return needMore;
+    if (bytes[i + 1] === LF) i += 2;
+  }
 
   head.methodStart = i;
   while (i < end && tokenByte[bytes[i]] !== 0) i++;
