@@ -31,7 +31,8 @@ export async function listening<Listener>(
   try {
     return await open();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const reason = /EADDRINUSE|Address already in use/i.test(text) ? "it is in use" : text;
     const message = `${flag}: cannot listen on ${formatAddress(address)}: ${reason}`;
     throw new ControlPlaneError("listen", message, "free the address, or name another one", { cause });
   }

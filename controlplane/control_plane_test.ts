@@ -314,9 +314,18 @@ check("what was said wrong is told by the name of the flag", async (mesh) => {
   const controlPlane = await mesh.start();
   const taken = { host: "127.0.0.1", port: controlPlane.xdsAddress.port };
   const again = { dataDir: `${mesh.dataDir}-2` };
-  await rejects(mesh.start({ ...again, xdsListen: taken }), /--xds-listen: cannot listen on 127\.0\.0\.1:/);
-  await rejects(mesh.start({ ...again, joinListen: taken }), /--join-listen: cannot listen on 127\.0\.0\.1:/);
-  await rejects(mesh.start({ ...again, httpListen: taken }), /--http-listen: cannot listen on 127\.0\.0\.1:/);
+  await rejects(
+    mesh.start({ ...again, xdsListen: taken }),
+    /--xds-listen: cannot listen on 127\.0\.0\.1:\d+: it is in use/,
+  );
+  await rejects(
+    mesh.start({ ...again, joinListen: taken }),
+    /--join-listen: cannot listen on 127\.0\.0\.1:\d+: it is in use/,
+  );
+  await rejects(
+    mesh.start({ ...again, httpListen: taken }),
+    /--http-listen: cannot listen on 127\.0\.0\.1:\d+: it is in use/,
+  );
   await rejects(mesh.start({ ...again, configDir: "/nowhere" }), /--config-dir: \/nowhere cannot be read/);
   await rejects(mesh.start({ ...again, meshConfigFile: "/nowhere" }), /--config: \/nowhere: /);
   await rejects(mesh.start({ dataDir: "/proc/nowhere" }), /--data-dir: \/proc\/nowhere cannot be written to/);

@@ -1,6 +1,5 @@
 /** Calls that change something are for operators of this machine. */
-import { isIP } from "node:net";
-import { BlockList } from "node:net";
+import { BlockList, isIP } from "node:net";
 import type { Context, MiddlewareHandler } from "hono";
 
 /** What `Deno.serve` says of a connection. */

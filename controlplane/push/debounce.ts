@@ -12,7 +12,8 @@ export class Debounce {
   readonly #options: DebounceOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #first: number | null = null;
-  #running: Promise<void> | null = null;
+  #running = false;
+  #run = Promise.resolve();
   #closed = false;
 
   constructor(options: DebounceOptions) {
@@ -24,7 +25,7 @@ export class Debounce {
     if (this.#closed) return;
     const now = performance.now();
     this.#first ??= now;
-    if (this.#running !== null) return;
+    if (this.#running) return;
     clearTimeout(this.#timer);
     const { quiet, longest } = this.#options;
     this.#timer = setTimeout(() => this.#start(), Math.max(0, Math.min(quiet, this.#first + longest - now)));
@@ -34,13 +35,14 @@ export class Debounce {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    await this.#run;
   }
 
   #start(): void {
     this.#first = null;
-    this.#running = this.#options.run().finally(() => {
-      this.#running = null;
+    this.#running = true;
+    this.#run = this.#options.run().finally(() => {
+      this.#running = false;
       // What changed during the run has to be run for once more.
       if (this.#first !== null) this.changed();
     });

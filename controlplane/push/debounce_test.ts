@@ -32,23 +32,26 @@ Deno.test("changes that never stop are run for all the same", async () => {
   ok(runs > 0);
 });
 
-Deno.test("what changes during a run is run for after it", async () => {
+Deno.test("what changes during a run is run for after it, never beside it", async () => {
+  let active = 0;
+  let most = 0;
   let runs = 0;
   const second = Promise.withResolvers<void>();
   const debounce = new Debounce({
     quiet: 1,
-    longest: 10,
+    longest: 1,
     async run() {
-      runs++;
-      if (runs === 2) second.resolve();
-      if (runs > 1) return;
-      debounce.changed();
-      await sleep(20);
-      equal(runs, 1);
+      most = Math.max(most, ++active);
+      if (++runs === 1) {
+        debounce.changed();
+        await sleep(30);
+      } else second.resolve();
+      active--;
     },
   });
   debounce.changed();
   await second.promise;
   await debounce.close();
   equal(runs, 2);
+  equal(most, 1);
 });

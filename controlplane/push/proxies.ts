@@ -16,8 +16,9 @@ export interface ProxyStatus {
   /** Of skiff. */
   version: string;
   connected: boolean;
-  /** RFC 3339: since when the connection has been up, or since when it has been down. */
+  /** RFC 3339; absent while it is not connected. */
   connectedSince?: string;
+  /** RFC 3339; absent while it is connected. */
   disconnectedSince?: string;
   types: Record<ResourceType, SubscriptionStatus>;
 }
