@@ -38,8 +38,12 @@ export class HostTable<T> {
   find(bytes: Uint8Array, start: number, end: number): T | null {
     const exact = this.#exact(bytes, start, end);
     if (exact !== null) return exact;
-    const trailing = this.#withoutTrailingDot(bytes, start, end);
-    if (trailing !== null) return trailing;
+    const bare = withoutTrailingDot(bytes, start, end);
+    if (bare === null) return this.#wildcard(bytes, start, end);
+    return this.#exact(bare, 0, bare.length) ?? this.#wildcard(bare, 0, bare.length);
+  }
+
+  #wildcard(bytes: Uint8Array, start: number, end: number): T | null {
     const length = end - start;
     for (const { name, value } of this.#suffixes) {
       // The wildcard stands for at least one character.
@@ -59,21 +63,22 @@ export class HostTable<T> {
     }
     return null;
   }
+}
 
-  #withoutTrailingDot(bytes: Uint8Array, start: number, end: number): T | null {
-    let nameEnd = end;
-    for (let i = end - 1; i > start && (bytes[i] >= 48 && bytes[i] <= 57 || bytes[i] === COLON); i--) {
-      if (bytes[i] === COLON) {
-        nameEnd = i;
-        break;
-      }
+/** The authority without the dot at the end of its name; `null` when it has none. */
+function withoutTrailingDot(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+  let nameEnd = end;
+  for (let i = end - 1; i > start && (bytes[i] >= 48 && bytes[i] <= 57 || bytes[i] === COLON); i--) {
+    if (bytes[i] === COLON) {
+      nameEnd = i;
+      break;
     }
-    if (nameEnd - start < 2 || bytes[nameEnd - 1] !== 46) return null;
-    const bare = new Uint8Array(end - start - 1);
-    bare.set(bytes.subarray(start, nameEnd - 1));
-    bare.set(bytes.subarray(nameEnd, end), nameEnd - 1 - start);
-    return this.#exact(bare, 0, bare.length);
   }
+  if (nameEnd - start < 2 || bytes[nameEnd - 1] !== 46) return null;
+  const bare = new Uint8Array(end - start - 1);
+  bare.set(bytes.subarray(start, nameEnd - 1));
+  bare.set(bytes.subarray(nameEnd, end), nameEnd - 1 - start);
+  return bare;
 }
 
 /** FNV-1a, folded to a byte. */

@@ -63,6 +63,8 @@ export class RouteTable {
 
   /** The first route that matches, or `null`. */
   select(head: RequestHead): Route | null {
+    // CONNECT has no path: without this, a pattern that matches nothing would let it through to an application.
+    if (head.pathStart === head.pathEnd) return null;
     const routes = this.#hosts.find(head.fields.bytes, head.authorityStart, head.authorityEnd);
     if (routes === null) return null;
     next: for (let i = 0; i < routes.length; i++) {
