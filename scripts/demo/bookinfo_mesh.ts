@@ -153,7 +153,7 @@ export class BookinfoMesh implements AsyncDisposable {
 
   /** What every process said last of itself, for a failed check. */
   logs(): string {
-    return this.mesh.processes().map((child) => `--- ${child.name}${child.tail(30)}`).join("\n");
+    return this.mesh.processes().map((child) => `--- ${child.name} ${child.state}${child.tail(30)}`).join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -49,7 +49,7 @@ Deno.test("a mesh survives what happens to its parts", async (t) => {
   });
 
   await t.step("the control plane's return drops no request", async () => {
-    const load = new Load(() => productpage.get(ratingsUrl));
+    await using load = new Load(() => productpage.get(ratingsUrl));
     await mesh.startControlPlane();
     await until("both proxies are connected", async () => {
       const text = await (await fetch(`${mesh.api}/api/v1/proxies`)).text();

@@ -25,15 +25,12 @@ const renewal: Step = {
   async run(bookinfo) {
     bookinfo.apply("virtual-service-reviews-v3.yaml");
     await reviewsServedBy(bookinfo, "reviews-v3");
-    const load = startLoad(bookinfo);
+    await using load = startLoad(bookinfo);
     const before = await certificates(bookinfo);
     await until("every identity has a new certificate", async () => {
       const now = await certificates(bookinfo);
       return [...before.keys()].every((key) => now.get(key)?.serial !== before.get(key)?.serial);
-    }, { timeout: 25_000, interval: 200 }).catch(async (error) => {
-      await load.stop();
-      throw error;
-    });
+    }, { timeout: 25_000, interval: 200 });
     return `${before.size} certificates replaced, ${await noneDropped(load)}`;
   },
 };
@@ -41,7 +38,7 @@ const renewal: Step = {
 const restart: Step = {
   name: "the control plane restarts with another certificate lifetime, unnoticed by traffic",
   async run(bookinfo) {
-    const load = startLoad(bookinfo);
+    await using load = startLoad(bookinfo);
     const code = await bookinfo.mesh.controlPlane!.stop();
     expect(code === 0, `the control plane ended with ${code} on SIGTERM`);
     await bookinfo.mesh.startControlPlane({ workloadCertificateTtl: "24h" });
@@ -56,7 +53,7 @@ const restart: Step = {
 const killed: Step = {
   name: "the control plane is killed: traffic goes on",
   async run(bookinfo) {
-    const load = startLoad(bookinfo);
+    await using load = startLoad(bookinfo);
     await bookinfo.mesh.controlPlane!.kill();
     await new Promise((done) => setTimeout(done, 1_500));
     return await noneDropped(load);

@@ -38,6 +38,11 @@ export class ChildProcess {
     return this.exitCode === null;
   }
 
+  /** For messages. */
+  get state(): string {
+    return this.exitCode === null ? "(running)" : `(ended: ${this.exitCode})`;
+  }
+
   /** Both outputs, as lines in the order of arrival; the oldest are dropped. */
   output(): string {
     return this.lines.join("\n");

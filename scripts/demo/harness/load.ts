@@ -6,8 +6,11 @@ export interface LoadResult {
   failures: string[];
 }
 
+/** Failures whose text is kept; one is enough to fail, more to see what they have in common. */
+const kept = 1_000;
+
 /** Requests one after the other, on several connections, until it is stopped. */
-export class Load {
+export class Load implements AsyncDisposable {
   private running = true;
   private requests = 0;
   private readonly failures: string[] = [];
@@ -26,12 +29,20 @@ export class Load {
     return { requests: this.requests, failures: this.failures };
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  private fail(why: string): void {
+    if (this.failures.length < kept) this.failures.push(why);
+  }
+
   private async one(send: () => Promise<Answer>): Promise<void> {
     try {
       const { status, body } = await send();
-      if (status !== 200) this.failures.push(`${status} ${body.slice(0, 120)}`);
+      if (status !== 200) this.fail(`${status} ${body.slice(0, 120)}`);
     } catch (error) {
-      this.failures.push(error instanceof Error ? error.message : String(error));
+      this.fail(error instanceof Error ? error.message : String(error));
     }
     this.requests++;
   }

@@ -24,6 +24,8 @@ export class Mesh implements AsyncDisposable {
   readonly agents = new Map<string, ChildProcess>();
   controlPlane: ChildProcess | null = null;
   private readonly others: ChildProcess[] = [];
+  /** Processes that have had a successor. */
+  private readonly ended: ChildProcess[] = [];
   private disposed = false;
 
   constructor(private readonly options: MeshOptions) {
@@ -46,6 +48,7 @@ export class Mesh implements AsyncDisposable {
       `--advertise=${controlPlane}`,
       ...(workloadCertificateTtl === "" ? [] : [`--workload-cert-ttl=${workloadCertificateTtl}`]),
     ]);
+    if (this.controlPlane !== null) this.ended.push(this.controlPlane);
     this.controlPlane = child;
     await ready(child, `${this.api}/readyz`);
   }
@@ -80,6 +83,8 @@ export class Mesh implements AsyncDisposable {
       "--workers=1",
       ...flags,
     ]);
+    const before = this.agents.get(machine.name);
+    if (before !== undefined) this.ended.push(before);
     this.agents.set(machine.name, child);
     return child;
   }
@@ -118,9 +123,11 @@ export class Mesh implements AsyncDisposable {
     }
   }
 
-  /** Every process that is still up. */
+  /** Every process that was started, those that have ended too. */
   processes(): ChildProcess[] {
-    return [this.controlPlane, ...this.agents.values(), ...this.others].filter((child) => child !== null);
+    return [...this.ended, this.controlPlane, ...this.agents.values(), ...this.others].filter((child) =>
+      child !== null
+    );
   }
 
   /** Ends every process and removes every file. */
