@@ -5,17 +5,17 @@
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
 import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
-import type { BodyReader } from "./decode/framing.ts";
 import type { RequestHead, ResponseHead } from "./decode/head.ts";
 import { Known } from "./decode/known_headers.ts";
-import type { Http1ServerConnection } from "./decode/http1/server_connection.ts";
+import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
 import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
 import { recordExchange, recordResponseHead } from "./record/record.ts";
 import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
 import { CompiledMutation } from "./route/header_mutation.ts";
 import type { ForwardAction, Route } from "./route/route_table.ts";
-import type { ConnectFailure, Http1ClientConnection } from "./upstream/http1_client_connection.ts";
+import type { ConnectFailure } from "./upstream/connector.ts";
 import type { StreamFailure, UpstreamRequest } from "./upstream/upstream_request.ts";
+import type { UpstreamLink, UpstreamStream } from "./upstream/upstream_stream.ts";
 import { type AttemptFailure, backOff, retriesFailure, retriesResponse } from "../routing/resilience/retry.ts";
 import { ByteQueue } from "./worker/buffers.ts";
 import { highWaterMark } from "./worker/connection.ts";
@@ -36,16 +36,16 @@ export class Exchange implements UpstreamRequest {
   isHead = false;
   grpc = false;
 
-  /** The caller's connection; `null` between requests. */
-  downstream: Http1ServerConnection | null = null;
+  /** The caller's side; `null` between requests. */
+  downstream: DownstreamStream | null = null;
   route: Route | null = null;
   action: ForwardAction | null = null;
   cluster: Cluster | null = null;
   host: Host | null = null;
-  /** The upstream connection that carries the current attempt. */
-  upstream: Http1ClientConnection | null = null;
-  /** The last one that carried an attempt: its peer is the destination that metrics name. */
-  destination: Http1ClientConnection | null = null;
+  /** What carries the current attempt. */
+  upstream: UpstreamStream | null = null;
+  /** The connection that carried the last attempt: its peer is the destination that metrics name. */
+  destination: UpstreamLink | null = null;
   entry: AccessLogEntry | null = null;
   /** Changes to the response's headers: the weighted cluster's, then the route's. */
   readonly responseMutations: [CompiledMutation, CompiledMutation] = [noMutation, noMutation];
@@ -77,7 +77,7 @@ export class Exchange implements UpstreamRequest {
   }
 
   /** Takes on a request whose head has just been parsed. */
-  begin(downstream: Http1ServerConnection, head: RequestHead, body: BodyReader): void {
+  begin(downstream: DownstreamStream, head: RequestHead, body: BodyFraming): void {
     this.downstream = downstream;
     this.startTime = this.thread.loop.now;
     this.bodyKind = body.kind;
@@ -86,8 +86,8 @@ export class Exchange implements UpstreamRequest {
     this.isHead = downstream.isHead;
     const contentType = head.fields.first[Known.contentType];
     this.grpc = contentType >= 0 && startsWithGrpc(head, contentType);
-    const formats = downstream.chain.logFormats;
-    if (formats.length > 0) this.entry = newEntry(formats, head, Date.now());
+    const formats = downstream.link.chain.logFormats;
+    if (formats.length > 0) this.entry = newEntry(formats, head, downstream.protocol, Date.now());
   }
 
   /** Sends the request, whose head has been written, to a host of {@link cluster}. */
@@ -152,17 +152,18 @@ export class Exchange implements UpstreamRequest {
 
   // ---------------------------------------------------------------------------------------- from the upstream
 
-  onAttached(connection: Http1ClientConnection): void {
+  onAttached(stream: UpstreamStream): void {
     const cluster = this.cluster!;
     this.#waitingIn = null;
-    this.upstream = this.destination = connection;
+    this.upstream = stream;
+    this.destination = stream.link;
     this.#attemptStart = this.thread.loop.now;
     Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.activeRequests, 1);
     Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.requests, 1);
     Atomics.add(cluster.shared, this.host!.slot + HostSlot.activeRequests, 1);
     if (!this.#replayable) this.body.clear();
     if (this.requestComplete) this.#requestSent();
-    else if (!connection.congested) this.downstream!.resumeRequest();
+    else if (!stream.congested) this.downstream!.resumeRequest();
   }
 
   onConnectFailure(failure: ConnectFailure): void {
@@ -172,7 +173,7 @@ export class Exchange implements UpstreamRequest {
     this.#failAttempt("connect", failure.timedOut ? outcomes.connectTimeout : outcomes.connectFailure);
   }
 
-  onResponseHead(head: ResponseHead, body: BodyReader): boolean {
+  onResponseHead(head: ResponseHead, body: BodyFraming): boolean {
     recordResponse(this.cluster!, this.host!, head.status);
     const retry = this.action!.retry;
     if (retry !== null && retriesResponse(retry, head.status, grpcStatus(head))) {
@@ -187,7 +188,7 @@ export class Exchange implements UpstreamRequest {
     this.#responseStarted = true;
     this.status = head.status;
     const upstreamTime = this.thread.loop.now - this.#attemptStart;
-    if (this.entry !== null) recordResponseHead(this.entry, this.downstream!.chain, head, upstreamTime);
+    if (this.entry !== null) recordResponseHead(this.entry, this.downstream!.link.chain, head, upstreamTime);
     this.downstream!.sendResponse(head, body, upstreamTime, this.responseMutations);
     return true;
   }
@@ -330,7 +331,7 @@ export class Exchange implements UpstreamRequest {
       const { slot } = this.cluster!.config;
       Atomics.sub(this.cluster!.shared, slot + ClusterSlot.activeRetries, 1);
     }
-    recordExchange(this, downstream);
+    recordExchange(this, downstream.link);
     this.downstream = null;
     this.#reset();
     downstream.exchangeDone();

@@ -21,7 +21,7 @@ const httpsScheme = ascii("x-forwarded-proto: https\r\n");
 
 /** Takes a request whose head has been parsed as far as it goes at once. */
 export function handleRequest(exchange: Exchange, head: RequestHead): void {
-  const route = exchange.downstream!.chain.routes?.select(head) ?? null;
+  const route = exchange.downstream!.link.chain.routes?.select(head) ?? null;
   if (route === null) return exchange.reply(outcomes.noRoute);
   exchange.route = route;
   const { action } = route;
@@ -37,7 +37,7 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
 
 function forward(exchange: Exchange, head: RequestHead, route: Route, action: ForwardAction): void {
   const chosen = chooseCluster(action);
-  const cluster = exchange.downstream!.chain.proxy.clusters.get(chosen.name);
+  const cluster = exchange.downstream!.link.chain.proxy.clusters.get(chosen.name);
   if (cluster === undefined) return exchange.reply(outcomes.noCluster);
   exchange.action = action;
   exchange.cluster = cluster;
@@ -56,17 +56,17 @@ function prepareHead(
   action: ForwardAction,
   clusterHeaders: Route["requestHeaders"],
 ): void {
-  const downstream = exchange.downstream!;
-  const { http } = downstream.chain;
+  const { chain, peer } = exchange.downstream!.link;
+  const { http } = chain;
   writeRequestHead(exchange.head, head, {
     route,
     action,
     clusterHeaders,
     generateRequestId: http.generateRequestId,
-    forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, downstream.peer, head),
-    scheme: downstream.tls === null ? httpScheme : httpsScheme,
+    forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, peer, head),
+    scheme: peer.tlsVersion === "" ? httpScheme : httpsScheme,
     sanitize: http.useRemoteAddress,
-    clientAddress: http.useRemoteAddress ? downstream.remoteAddress.replace(/:\d+$/, "") : "",
+    clientAddress: http.useRemoteAddress ? peer.remoteAddress.replace(/:\d+$/, "") : "",
   });
   const { entry } = exchange;
   if (entry !== null && !entry.requestHeaders.has("x-request-id")) {

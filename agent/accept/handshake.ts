@@ -2,6 +2,7 @@
  * A connection that has been accepted on an address with TLS, until it is known what it is: looks at the ClientHello,
  * chooses the filter chain, does the handshake, and hands the socket to the codec.
  */
+import { DownstreamLink } from "../downstream_stream.ts";
 import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
 import { clientCertElement } from "../identify/forwarded_client_cert.ts";
 import { spiffePrincipal } from "../identify/certificate_names.ts";
@@ -88,15 +89,20 @@ export class Handshake implements Watcher {
     // In the mesh every peer has exactly one identity; a certificate without it says nothing that we can judge by.
     if (chain.config.tls?.requireClientCertificate && chain.inbound && principal === "") return this.#close();
     this.#leave();
-    new Http1ServerConnection(this.thread, this.socket, this.#tls, chain, {
-      remoteAddress: this.remoteAddress,
-      serverName: this.#serverName,
-      tlsVersion: this.#tls?.version() ?? "",
-      principal,
-      clientCertElement: certificate === null
-        ? ""
-        : clientCertElement(certificate, chain.proxy.description.principal, principal),
-    });
+    new Http1ServerConnection(
+      this.thread,
+      this.socket,
+      this.#tls,
+      new DownstreamLink(chain, {
+        remoteAddress: this.remoteAddress,
+        serverName: this.#serverName,
+        tlsVersion: this.#tls?.version() ?? "",
+        principal,
+        clientCertElement: certificate === null
+          ? ""
+          : clientCertElement(certificate, chain.proxy.description.principal, principal),
+      }),
+    );
   }
 
   #leave(): void {

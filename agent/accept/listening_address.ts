@@ -1,4 +1,5 @@
 /** One address and port of a data thread: the listening socket, and the filter chains of all proxies that share it. */
+import { DownstreamLink } from "../downstream_stream.ts";
 import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
 import { EPOLLIN } from "../sys/epoll.ts";
 import { ListeningSocket, NO_CONNECTION, NO_RESOURCES, type Socket } from "../sys/socket.ts";
@@ -56,13 +57,18 @@ export class ListeningAddress implements Watcher {
     }
     const chain = matchFilterChain(this.#chains, null, this.#turn);
     if (chain === null) return socket.close();
-    new Http1ServerConnection(this.thread, socket, null, chain, {
-      remoteAddress,
-      serverName: "",
-      tlsVersion: "",
-      principal: "",
-      clientCertElement: "",
-    });
+    new Http1ServerConnection(
+      this.thread,
+      socket,
+      null,
+      new DownstreamLink(chain, {
+        remoteAddress,
+        serverName: "",
+        tlsVersion: "",
+        principal: "",
+        clientCertElement: "",
+      }),
+    );
   }
 
   /** Without descriptors the connection stays in the backlog: looking at once again would only spin. */

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { HttpConnectionManagerConfig } from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
 import type { RequestHead } from "../decode/head.ts";
-import type { DownstreamPeer } from "../decode/http1/server_connection.ts";
+import type { DownstreamPeer } from "../downstream_stream.ts";
 import { Known } from "../decode/known_headers.ts";
 
 const lines = new WeakMap<DownstreamPeer, Uint8Array>();

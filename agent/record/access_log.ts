@@ -142,7 +142,12 @@ function printable(value: string, limit: number): string {
 }
 
 /** Starts an entry with what the request head says. */
-export function newEntry(formats: readonly AccessLogFormat[], head: RequestHead, startTime: number): AccessLogEntry {
+export function newEntry(
+  formats: readonly AccessLogFormat[],
+  head: RequestHead,
+  protocol: string,
+  startTime: number,
+): AccessLogEntry {
   const requestHeaders = new Map<string, string>();
   for (const format of formats) collect(format.requestHeaders, head.fields, requestHeaders);
   return {
@@ -151,7 +156,7 @@ export function newEntry(formats: readonly AccessLogFormat[], head: RequestHead,
     method: head.method,
     path: head.path,
     authority: head.authority,
-    protocol: head.minorVersion === 0 ? "HTTP/1.0" : "HTTP/1.1",
+    protocol,
     requestHeaders,
     responseHeaders: new Map(),
     responseCode: 0,

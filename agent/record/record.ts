@@ -2,13 +2,13 @@
 import type { FilterChain } from "../accept/filter_chain.ts";
 import type { ResponseHead } from "../decode/head.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import type { DownstreamLink } from "../downstream_stream.ts";
 import { type AccessLogEntry, collect } from "./access_log.ts";
 import { destinationLabels, type MetricScope, sourceLabels } from "./request_metrics.ts";
 
 const noService = { host: "", name: "", namespace: "" };
 
-export function recordExchange(exchange: Exchange, downstream: Http1ServerConnection): void {
+export function recordExchange(exchange: Exchange, downstream: DownstreamLink): void {
   const thread = exchange.thread;
   const duration = thread.loop.now - exchange.startTime;
   const scope = downstream.chain.inbound ? inboundScope(exchange, downstream) : outboundScope(exchange, downstream);
@@ -18,11 +18,11 @@ export function recordExchange(exchange: Exchange, downstream: Http1ServerConnec
 }
 
 /** All requests of a connection from one peer to one service have the same ends. */
-function inboundScope(exchange: Exchange, downstream: Http1ServerConnection): MetricScope {
+function inboundScope(exchange: Exchange, downstream: DownstreamLink): MetricScope {
   const service = exchange.cluster?.config.service ?? noService;
   if (downstream.scope !== null && downstream.scopeService === service) return downstream.scope;
   const proxy = downstream.chain.proxy;
-  const principal = downstream.peerPrincipal;
+  const principal = downstream.peer.principal;
   downstream.scopeService = service;
   return downstream.scope = proxy.scope(
     `inbound ${service.host} ${principal}`,
@@ -31,13 +31,13 @@ function inboundScope(exchange: Exchange, downstream: Http1ServerConnection): Me
 }
 
 /** All requests over one upstream connection have the same ends. */
-function outboundScope(exchange: Exchange, downstream: Http1ServerConnection): MetricScope {
+function outboundScope(exchange: Exchange, downstream: DownstreamLink): MetricScope {
   const connection = exchange.destination;
   if (connection !== null && connection.scope !== null) return connection.scope;
   const proxy = downstream.chain.proxy;
   const service = exchange.cluster?.config.service ?? noService;
-  const workload = connection?.host.config.workload ?? null;
-  const principal = connection?.peerPrincipal ?? "";
+  const workload = connection?.channel.host.config.workload ?? null;
+  const principal = connection?.channel.peerPrincipal ?? "";
   const scope = proxy.scope(
     `outbound ${service.host} ${workload === null ? "" : JSON.stringify(workload)} ${principal}`,
     () => sourceLabels(proxy.description, service, workload, principal),
@@ -46,7 +46,7 @@ function outboundScope(exchange: Exchange, downstream: Http1ServerConnection): M
   return scope;
 }
 
-function writeLine(exchange: Exchange, downstream: Http1ServerConnection, duration: number): void {
+function writeLine(exchange: Exchange, downstream: DownstreamLink, duration: number): void {
   const entry = exchange.entry!;
   const chain = downstream.chain;
   entry.duration = duration;
@@ -59,11 +59,11 @@ function writeLine(exchange: Exchange, downstream: Http1ServerConnection, durati
   entry.upstreamFailure = exchange.upstreamFailure;
   entry.routeName = exchange.route?.name ?? "";
   entry.downstreamLocal = `${chain.listener.address}:${chain.listener.port}`;
-  entry.downstreamRemote = downstream.remoteAddress;
-  entry.requestedServerName = downstream.serverName;
-  entry.downstreamPeer = downstream.peerPrincipal;
-  entry.downstreamTlsVersion = downstream.tlsVersion;
-  entry.upstreamPeer = exchange.destination?.peerPrincipal ?? "";
+  entry.downstreamRemote = downstream.peer.remoteAddress;
+  entry.requestedServerName = downstream.peer.serverName;
+  entry.downstreamPeer = downstream.peer.principal;
+  entry.downstreamTlsVersion = downstream.peer.tlsVersion;
+  entry.upstreamPeer = exchange.destination?.channel.peerPrincipal ?? "";
   for (const { path, format } of chain.logs) exchange.thread.logs.write(path, format.line(entry));
 }
 

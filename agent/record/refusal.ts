@@ -1,18 +1,19 @@
 /** Counts a request that was refused before it could be understood. */
-import type { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import type { DownstreamLink } from "../downstream_stream.ts";
+import type { DataThread } from "../worker/thread.ts";
 import type { Outcome } from "../respond/outcome.ts";
 import { destinationLabels, sourceLabels } from "./request_metrics.ts";
 
 const noService = { host: "", name: "", namespace: "" };
 
-export function recordRefusal(downstream: Http1ServerConnection, outcome: Outcome): void {
+export function recordRefusal(thread: DataThread, downstream: DownstreamLink, outcome: Outcome): void {
   const { proxy, inbound } = downstream.chain;
   const scope = proxy.scope(
-    `refused ${inbound} ${downstream.peerPrincipal}`,
+    `refused ${inbound} ${downstream.peer.principal}`,
     () =>
       inbound
-        ? destinationLabels(proxy.description, noService, downstream.peerPrincipal)
+        ? destinationLabels(proxy.description, noService, downstream.peer.principal)
         : sourceLabels(proxy.description, noService, null, ""),
   );
-  downstream.thread.series.record(scope.series(outcome.status, outcome.flag, false), 0, 0, 0);
+  thread.series.record(scope.series(outcome.status, outcome.flag, false), 0, 0, 0);
 }

@@ -1,7 +1,8 @@
 /** Writes response heads to an HTTP/1.1 caller: an upstream's, or the proxy's own reply. */
 import { ascii } from "../decode/characters.ts";
 import { dropHopByHop } from "../decode/connection_options.ts";
-import { BodyKind, type BodyReader } from "../decode/framing.ts";
+import { BodyKind } from "../decode/framing.ts";
+import type { BodyFraming } from "../downstream_stream.ts";
 import type { ResponseHead } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
 import type { CompiledMutation } from "../route/header_mutation.ts";
@@ -30,7 +31,7 @@ export interface ResponseFraming {
 export function writeResponseHead(
   out: ByteQueue,
   head: ResponseHead,
-  body: BodyReader,
+  body: BodyFraming,
   framing: ResponseFraming,
   upstreamTime: number,
   mutations: readonly CompiledMutation[],

@@ -5,10 +5,11 @@
 import { ClusterSlot } from "../config/shared_memory.ts";
 import type { Cluster, Host } from "../balance/cluster.ts";
 import { SocketError } from "../sys/socket.ts";
-import { type ConnectFailure, Http1ClientConnection } from "./http1_client_connection.ts";
+import { type ConnectFailure, Connector, type ConnectOwner, isOutdated, type UpstreamChannel } from "./connector.ts";
+import { Http1ClientConnection } from "./http1_client_connection.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 
-export class HostPool {
+export class HostPool implements ConnectOwner {
   readonly #host: Host;
   readonly #cluster: Cluster;
   readonly #shared: Int32Array;
@@ -55,11 +56,11 @@ export class HostPool {
     return true;
   }
 
-  /** A connection has become ready, or free again. */
+  /** A connection is free: for the first time or again. */
   release(connection: Http1ClientConnection): void {
     const limit = this.#cluster.config.maxRequestsPerConnection;
     const spent = limit > 0 && connection.requests >= limit;
-    if (spent || connection.outdated || (this.#draining && this.#waiting.length === 0)) {
+    if (spent || isOutdated(connection.channel) || (this.#draining && this.#waiting.length === 0)) {
       connection.close();
       return;
     }
@@ -73,10 +74,9 @@ export class HostPool {
     connection.start(next);
   }
 
-  /** The handshake of a new connection is done. */
-  connected(connection: Http1ClientConnection): void {
+  connected(channel: UpstreamChannel): void {
     this.#connecting--;
-    this.release(connection);
+    this.release(new Http1ClientConnection(channel));
   }
 
   /** A new connection did not come about: as in Envoy, every request that waits learns of it. */
@@ -108,7 +108,7 @@ export class HostPool {
   /** Connections made with the certificate of before are not used again. */
   renew(): void {
     for (const connection of [...this.#idle]) {
-      if (connection.outdated) connection.close();
+      if (isOutdated(connection.channel)) connection.close();
     }
   }
 
@@ -127,7 +127,7 @@ export class HostPool {
       Atomics.add(this.#shared, slot + ClusterSlot.activeConnections, 1);
       Atomics.add(this.#shared, slot + ClusterSlot.connections, 1);
       try {
-        Http1ClientConnection.connect(this.#cluster, this.#host);
+        new Connector(this.#cluster, this.#host, this);
       } catch (error) {
         if (!(error instanceof SocketError)) throw error;
         this.connectFailed({ timedOut: false, reason: error.message });

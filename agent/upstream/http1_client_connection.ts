@@ -1,27 +1,24 @@
-/** An HTTP/1.1 connection to an upstream host: connecting, TLS with the peer's identity checked, one request at a time. */
-import type { Cluster, Host } from "../balance/cluster.ts";
+/** An HTTP/1.1 connection to an upstream host: one request at a time. */
+import type { Host } from "../balance/cluster.ts";
 import { BodyKind, BodyReader } from "../decode/framing.ts";
 import type { ResponseHead } from "../decode/head.ts";
 import { parseResponseHead, ParseResult } from "../decode/http1/parse_head.ts";
 import { appendChunk, lastChunk } from "../decode/http1/chunks.ts";
 import { ascii } from "../decode/characters.ts";
 import { keepsAlive } from "../decode/connection_options.ts";
-import { certificateNames, spiffePrincipal } from "../identify/certificate_names.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
-import { EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
-import { errnoText } from "../sys/libc.ts";
-import { END_OF_STREAM, FAILED, Socket, WOULD_BLOCK } from "../sys/socket.ts";
-import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
-import type { TlsContext } from "../sys/tls_context.ts";
+import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../sys/socket.ts";
 import { ByteQueue } from "../worker/buffers.ts";
 import { Connection } from "../worker/connection.ts";
-import { StreamState } from "./stream_state.ts";
+import type { UpstreamChannel } from "./connector.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
+import type { UpstreamLink, UpstreamStream } from "./upstream_stream.ts";
 
-export interface ConnectFailure {
-  timedOut: boolean;
-  /** For the log: what the operating system or TLS said. */
-  reason: string;
+enum State {
+  free,
+  awaitingHead,
+  body,
+  closed,
 }
 
 /** A response head must fit into this. */
@@ -29,57 +26,39 @@ const maximumHead = 64 * 1024;
 const chunkedFraming = ascii("transfer-encoding: chunked\r\n\r\n");
 const emptyLine = ascii("\r\n");
 
-export class Http1ClientConnection extends Connection {
-  /** `spiffe://…` of the peer; empty without mutual TLS. */
-  peerPrincipal = "";
+export class Http1ClientConnection extends Connection implements UpstreamStream, UpstreamLink {
+  readonly host: Host;
+  scope: MetricScope | null = null;
   /** Requests carried so far. */
   requests = 0;
-  idleSince = 0;
-  scope: MetricScope | null = null;
-  #state: StreamState = StreamState.connecting;
-  /** What the session was made from; only compared, since it may have been replaced. */
-  #context: TlsContext | null = null;
+  idleSince: number;
+  #state: State = State.free;
   #request: UpstreamRequest | null = null;
   readonly #head: ResponseHead;
   readonly #body = new BodyReader();
   /** The beginning of a head that has not arrived whole. */
   readonly #partial: ByteQueue;
   #reusable = true;
-  #failure: ConnectFailure = { timedOut: false, reason: "" };
 
-  private constructor(
-    private readonly cluster: Cluster,
-    readonly host: Host,
-    socket: Socket,
-  ) {
-    super(cluster.thread, socket, EPOLLIN | EPOLLOUT);
-    this.#head = cluster.thread.responseHead;
-    this.#partial = new ByteQueue(cluster.thread.slabs);
-    const keepalive = cluster.config.tcpKeepalive;
-    if (keepalive !== null && host.config.port !== 0) {
-      socket.setKeepalive(keepalive.probes, keepalive.time / 1000, keepalive.interval / 1000);
-    }
-    this.thread.loop.setTimer(this.timer, cluster.config.connectTimeout);
+  constructor(readonly channel: UpstreamChannel) {
+    const { thread } = channel.cluster;
+    super(thread, channel.socket);
+    this.tls = channel.tls;
+    this.host = channel.host;
+    this.#head = thread.responseHead;
+    this.#partial = new ByteQueue(thread.slabs);
+    this.idleSince = thread.loop.now;
+    thread.loop.setTimer(this.timer, channel.cluster.config.idleTimeout);
   }
 
-  /**
-   * Starts a connection; the host's pool hears how it went.
-   *
-   * @throws SocketError when it fails at once.
-   */
-  static connect(cluster: Cluster, host: Host): void {
-    new Http1ClientConnection(cluster, host, Socket.connect(host.config.address, host.config.port));
-  }
-
-  /** Whether the certificate it was made with has been replaced. */
-  get outdated(): boolean {
-    return this.host.contextSlot !== null && this.host.contextSlot.context !== this.#context;
+  get link(): UpstreamLink {
+    return this;
   }
 
   /** Sends a request; its answer goes to `request`. The connection must be free. */
   start(request: UpstreamRequest): void {
     this.#request = request;
-    this.#state = StreamState.awaitingHead;
+    this.#state = State.awaitingHead;
     this.#reusable = true;
     this.requests++;
     const { out } = this;
@@ -120,60 +99,10 @@ export class Http1ClientConnection extends Connection {
   }
 
   protected override continueInput(): void {
-    if (this.tls !== null && this.#state >= StreamState.free && this.reading && this.tls.hasPending()) {
-      this.onReadable();
-    }
-  }
-
-  protected override onWritable(): void {
-    if (this.#state === StreamState.connecting) {
-      const error = this.socket.connectError();
-      if (error !== 0) return this.#fail(errnoText(error));
-      if (this.host.tls === null) return this.#ready();
-      this.#context = this.host.contextSlot!.context;
-      if (this.#context === null) return this.#fail("no certificate yet for this workload");
-      this.tls = new TlsSession(this.#context, this.socket, this.host.tls.sni);
-      this.#state = StreamState.handshaking;
-    }
-    if (this.#state === StreamState.handshaking) this.#handshake();
-  }
-
-  #handshake(): void {
-    const result = this.tls!.handshake();
-    if (result === HANDSHAKE_FAILED) return this.#fail(`TLS error: ${this.tls!.failure}`);
-    if (result !== HANDSHAKE_DONE) return this.awaitWritable(result === HANDSHAKE_WANTS_WRITE);
-    const certificate = this.tls!.peerCertificate();
-    if (certificate !== null) this.peerPrincipal = spiffePrincipal(certificate);
-    const expected = this.host.tls!.subjectAltNames;
-    if (expected.length > 0 && !this.#hasExpectedName(certificate, expected)) {
-      const found = this.peerPrincipal === "" ? "none" : this.peerPrincipal;
-      return this.#fail(`the peer's identity is ${found}, expected ${expected.join(" or ")}`);
-    }
-    this.#ready();
-  }
-
-  #hasExpectedName(certificate: Uint8Array | null, expected: string[]): boolean {
-    if (certificate === null) return false;
-    if (this.peerPrincipal !== "") return expected.includes(this.peerPrincipal);
-    return certificateNames(certificate).dnsNames.some((name) => expected.includes(name));
-  }
-
-  #ready(): void {
-    this.#state = StreamState.free;
-    this.awaitWritable(false);
-    this.thread.loop.setTimer(this.timer, this.cluster.config.idleTimeout);
-    this.idleSince = this.thread.loop.now;
-    this.host.pool.connected(this);
-  }
-
-  #fail(reason: string, timedOut = false): void {
-    this.#failure = { timedOut, reason };
-    this.fail();
+    if (this.tls !== null && this.reading && this.tls.hasPending()) this.onReadable();
   }
 
   protected override onReadable(): void {
-    if (this.#state === StreamState.connecting) return this.onWritable();
-    if (this.#state === StreamState.handshaking) return this.#handshake();
     do {
       const kept = this.#partial.length;
       if (kept > 0) this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
@@ -189,7 +118,7 @@ export class Http1ClientConnection extends Connection {
     const bytes = this.thread.input.bytes;
     let position = start;
     while (position < end && !this.closed) {
-      if (this.#state === StreamState.awaitingHead) {
+      if (this.#state === State.awaitingHead) {
         const length = parseResponseHead(bytes, position, end, this.#head);
         if (length === ParseResult.needMore) {
           if (end - position > maximumHead) return this.#violation();
@@ -198,7 +127,7 @@ export class Http1ClientConnection extends Connection {
         }
         if (length < 0 || !this.#onHead()) return this.#violation();
         position += length;
-      } else if (this.#state === StreamState.body) {
+      } else if (this.#state === State.body) {
         position = this.#body.next(bytes, position, end);
         if (position < 0) return this.#violation();
         const size = this.#body.dataEnd - this.#body.dataStart;
@@ -209,7 +138,7 @@ export class Http1ClientConnection extends Connection {
         this.close();
         return;
       }
-      if (this.#state === StreamState.body && this.#body.done) this.#finish(position === end);
+      if (this.#state === State.body && this.#body.done) this.#finish(position === end);
     }
     if (!this.closed && this.#request !== null && this.#request.responseCongested) this.setReading(false);
   }
@@ -223,7 +152,7 @@ export class Http1ClientConnection extends Connection {
     const request = this.#request!;
     if (this.#body.startResponse(this.#head, request.isHead) !== 0) return false;
     this.#reusable = this.#body.kind !== BodyKind.untilClose && keepsAlive(this.#head.fields, this.#head.minorVersion);
-    this.#state = StreamState.body;
+    this.#state = State.body;
     if (!request.onResponseHead(this.#head, this.#body) && this.#request !== null) {
       this.#request = null;
       this.close();
@@ -237,7 +166,7 @@ export class Http1ClientConnection extends Connection {
     this.#request = null;
     // A response that came before the request was through leaves the rest of the request in the way.
     const free = this.#reusable && request.requestComplete && noExcess && this.out.length === 0;
-    this.#state = StreamState.free;
+    this.#state = State.free;
     request.onResponseEnd();
     if (this.closed) return;
     if (free) {
@@ -254,7 +183,7 @@ export class Http1ClientConnection extends Connection {
   }
 
   #onEnd(failed: boolean): void {
-    if (this.#state === StreamState.body && this.#body.kind === BodyKind.untilClose && !failed) {
+    if (this.#state === State.body && this.#body.kind === BodyKind.untilClose && !failed) {
       const request = this.#request!;
       this.#request = null;
       this.close();
@@ -266,12 +195,7 @@ export class Http1ClientConnection extends Connection {
 
   protected override onClose(_failed: boolean): void {
     this.#partial.clear();
-    const before = this.#state;
-    this.#state = StreamState.closed;
-    if (before === StreamState.connecting || before === StreamState.handshaking) {
-      this.host.pool.connectFailed(this.#failure);
-      return;
-    }
+    this.#state = State.closed;
     const request = this.#request;
     this.#request = null;
     this.host.pool.disconnected(this);
@@ -283,12 +207,9 @@ export class Http1ClientConnection extends Connection {
   }
 
   protected override onDeadline(): void {
-    if (this.#state === StreamState.connecting || this.#state === StreamState.handshaking) {
-      return this.#fail("connection timeout", true);
-    }
     // One timer serves all idle periods: it looks when the current one began.
-    const { idleTimeout } = this.cluster.config;
-    const idleFor = this.#state === StreamState.free ? this.thread.loop.now - this.idleSince : 0;
+    const { idleTimeout } = this.channel.cluster.config;
+    const idleFor = this.#state === State.free ? this.thread.loop.now - this.idleSince : 0;
     if (idleTimeout > 0 && idleFor >= idleTimeout) this.close();
     else if (idleTimeout > 0) this.thread.loop.setTimer(this.timer, idleTimeout - idleFor);
   }

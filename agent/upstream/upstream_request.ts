@@ -1,8 +1,9 @@
 /** What a connection to an upstream host asks of, and tells to, the request it carries. */
-import type { BodyReader } from "../decode/framing.ts";
 import type { ResponseHead } from "../decode/head.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
-import type { ConnectFailure, Http1ClientConnection } from "./http1_client_connection.ts";
+import type { BodyFraming } from "../downstream_stream.ts";
+import type { ConnectFailure } from "./connector.ts";
+import type { UpstreamStream } from "./upstream_stream.ts";
 
 /** Why a connection gave up a request that it had been given. */
 export type StreamFailure = "reset" | "protocolError";
@@ -20,10 +21,10 @@ export interface UpstreamRequest {
   readonly isHead: boolean;
 
   onConnectFailure(failure: ConnectFailure): void;
-  /** A connection has taken the request and sent what there is of it. */
-  onAttached(connection: Http1ClientConnection): void;
+  /** A stream has taken the request and sent what there is of it. */
+  onAttached(stream: UpstreamStream): void;
   /** False: the response is not wanted (it is tried again), and the connection is given up. */
-  onResponseHead(head: ResponseHead, body: BodyReader): boolean;
+  onResponseHead(head: ResponseHead, body: BodyFraming): boolean;
   onResponseData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void;
   onResponseEnd(): void;
   onFailure(failure: StreamFailure): void;

@@ -30,10 +30,9 @@ export abstract class Connection implements Watcher, Deferred {
   #lingering = false;
   #interest = EPOLLIN;
 
-  constructor(readonly thread: DataThread, readonly socket: Socket, initialInterest = EPOLLIN) {
+  constructor(readonly thread: DataThread, readonly socket: Socket) {
     this.out = new ByteQueue(thread.slabs);
-    this.#interest = initialInterest;
-    thread.loop.watch(socket.descriptor, initialInterest, this);
+    thread.loop.watch(socket.descriptor, EPOLLIN, this);
     this.timer = new Timer(() => this.#lingering ? this.close() : this.onDeadline());
   }
 
@@ -45,8 +44,6 @@ export abstract class Connection implements Watcher, Deferred {
   protected abstract onClose(failed: boolean): void;
   /** The timer has fired. */
   protected abstract onDeadline(): void;
-  /** The socket became writable while the codec waits for that itself (connecting, TLS handshake). */
-  protected onWritable(): void {}
   /** The deferred turn beyond flushing: a codec with input left continues here. */
   protected continueInput(): void {}
 
@@ -56,10 +53,8 @@ export abstract class Connection implements Watcher, Deferred {
       return;
     }
     if ((events & EPOLLOUT) !== 0) {
-      if (this.#writeBlocked) {
-        this.#writeBlocked = false;
-        this.flush();
-      } else this.onWritable();
+      this.#writeBlocked = false;
+      this.flush();
       if (this.closed) return;
     }
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) !== 0) {
@@ -118,11 +113,6 @@ export abstract class Connection implements Watcher, Deferred {
     if (this.#reading === reading || this.closed) return;
     this.#reading = reading;
     this.#updateInterest();
-  }
-
-  /** Watches for writability on behalf of the codec (connecting, handshake). */
-  protected awaitWritable(wanted: boolean): void {
-    this.#setInterest((this.#reading ? EPOLLIN : 0) | (wanted ? EPOLLOUT : 0));
   }
 
   #updateInterest(): void {

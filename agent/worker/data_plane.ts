@@ -131,7 +131,7 @@ export class DataPlane {
     this.#listeners.delete(name);
     const errors = this.#bind();
     for (const connection of this.thread.downstreams) {
-      if (connection.chain.proxy === proxy) connection.drain();
+      if (connection.link.chain.proxy === proxy) connection.drain();
     }
     proxy.close();
     return errors;

@@ -38,9 +38,12 @@ export class EventLoop {
     this.timers = new TimerWheel(this.now);
   }
 
+  /** Registers the owner of a descriptor; one that has an owner already passes on to the new one. */
   watch(descriptor: number, events: number, watcher: Watcher): void {
+    const before = this.#watchers[descriptor] ?? null;
     this.#watchers[descriptor] = watcher;
-    this.#epoll.add(descriptor, events);
+    if (before === null) this.#epoll.add(descriptor, events);
+    else this.#epoll.modify(descriptor, events);
   }
 
   change(descriptor: number, events: number): void {

@@ -1,8 +1,7 @@
 /** An HTTP/1.1 connection from a caller: reads requests one after another, writes their responses. */
-import type { FilterChain } from "../../accept/filter_chain.ts";
+import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downstream_stream.ts";
 import type { Exchange } from "../../exchange.ts";
 import { handleRequest } from "../../pipeline.ts";
-import type { MetricScope, Service } from "../../record/request_metrics.ts";
 import { recordRefusal } from "../../record/refusal.ts";
 import { type Outcome, outcomes, parseOutcome } from "../../respond/outcome.ts";
 import { type ResponseFraming, writeLocalReply, writeResponseHead } from "../../respond/response_head.ts";
@@ -20,33 +19,14 @@ import { Known } from "../known_headers.ts";
 import { appendChunk, lastChunk } from "./chunks.ts";
 import { parseRequestHead, ParseResult } from "./parse_head.ts";
 
-/** Who is at the other end, as far as accepting the connection has shown. */
-export interface DownstreamPeer {
-  /** `address:port` */
-  remoteAddress: string;
-  /** SNI; empty without TLS. */
-  serverName: string;
-  /** `TLSv1.3` …; empty without TLS. */
-  tlsVersion: string;
-  /** `spiffe://…` of the client certificate; empty: none. */
-  principal: string;
-  /** The element for `x-forwarded-client-cert` that speaks of this peer; empty without a client certificate. */
-  clientCertElement: string;
-}
-
 const continueLine = ascii("HTTP/1.1 100 Continue\r\n\r\n");
 const headMethod = ascii("HEAD");
 const continueValue = "100-continue";
 
-export class Http1ServerConnection extends Connection {
-  readonly peerPrincipal: string;
-  readonly remoteAddress: string;
-  readonly serverName: string;
-  readonly tlsVersion: string;
+export class Http1ServerConnection extends Connection implements DownstreamStream {
+  protocol = "HTTP/1.1";
   /** Whether the current request is a HEAD. */
   isHead = false;
-  scope: MetricScope | null = null;
-  scopeService: Service | null = null;
   #exchange: Exchange | null = null;
   readonly #body = new BodyReader();
   /** What has been received but not read: the start of a head, or a request sent ahead of its turn. */
@@ -58,23 +38,13 @@ export class Http1ServerConnection extends Connection {
   #since: number;
   #headStarted = false;
 
-  constructor(
-    thread: DataThread,
-    socket: Socket,
-    tls: TlsSession | null,
-    readonly chain: FilterChain,
-    readonly peer: DownstreamPeer,
-  ) {
+  constructor(thread: DataThread, socket: Socket, tls: TlsSession | null, readonly link: DownstreamLink) {
     super(thread, socket);
     this.tls = tls;
-    this.peerPrincipal = peer.principal;
-    this.remoteAddress = peer.remoteAddress;
-    this.serverName = peer.serverName;
-    this.tlsVersion = peer.tlsVersion;
     this.#partial = new ByteQueue(thread.slabs);
     this.#since = thread.loop.now;
     thread.downstreams.add(this);
-    thread.loop.setTimer(this.timer, chain.http.idleTimeout);
+    thread.loop.setTimer(this.timer, link.chain.http.idleTimeout);
     // What came with the last bytes of the handshake, epoll does not tell of.
     if (tls !== null) thread.loop.defer(this);
   }
@@ -112,7 +82,7 @@ export class Http1ServerConnection extends Connection {
         if (length === ParseResult.needMore) return this.#keepPartialHead(position, end);
         this.#headStarted = false;
         if (length < 0) return this.#refuse(parseOutcome(length));
-        if (length > this.chain.http.maxRequestHeadersBytes) return this.#refuse(outcomes.requestHeadersTooLarge);
+        if (length > this.link.chain.http.maxRequestHeadersBytes) return this.#refuse(outcomes.requestHeadersTooLarge);
         const problem = this.#body.startRequest(head);
         if (problem !== 0) return this.#refuse(parseOutcome(problem));
         position += length;
@@ -134,7 +104,7 @@ export class Http1ServerConnection extends Connection {
   }
 
   #keepPartialHead(position: number, end: number): void {
-    if (end - position > this.chain.http.maxRequestHeadersBytes) {
+    if (end - position > this.link.chain.http.maxRequestHeadersBytes) {
       return this.#refuse(outcomes.requestHeadersTooLarge);
     }
     this.#partial.append(this.thread.input.bytes, position, end - position);
@@ -142,13 +112,14 @@ export class Http1ServerConnection extends Connection {
     // Counted from the first byte: later ones do not refresh it.
     this.#headStarted = true;
     this.#since = this.thread.loop.now;
-    this.thread.loop.setTimer(this.timer, this.chain.http.requestHeadersTimeout);
+    this.thread.loop.setTimer(this.timer, this.link.chain.http.requestHeadersTimeout);
   }
 
   #begin(head: RequestHead): void {
     const { fields } = head;
     this.isHead = sameBytes(fields.bytes, head.methodStart, head.methodEnd - head.methodStart, headMethod);
     this.#http10 = head.minorVersion === 0;
+    this.protocol = this.#http10 ? "HTTP/1.0" : "HTTP/1.1";
     this.#keepAlive = keepsAlive(fields, head.minorVersion);
     if (fields.has(Known.expect)) {
       if (fields.known(Known.expect)!.toLowerCase() !== continueValue) return this.#refuse(outcomes.expectationFailed);
@@ -174,13 +145,18 @@ export class Http1ServerConnection extends Connection {
     this.#keepAlive = false;
     this.isHead = false;
     this.sendLocalReply(outcome.status, outcome.body, "", true);
-    recordRefusal(this, outcome);
+    recordRefusal(this.thread, this.link, outcome);
     this.closeAfterFlush();
   }
 
   // ------------------------------------------------------------------------------------------ the response
 
-  sendResponse(head: ResponseHead, body: BodyReader, upstreamTime: number, mutations: CompiledMutation[]): void {
+  sendResponse(
+    head: ResponseHead,
+    body: BodyFraming,
+    upstreamTime: number,
+    mutations: readonly [CompiledMutation, CompiledMutation],
+  ): void {
     // HTTP/1.0 knows no chunks: the end of such a body is the end of the connection.
     if (this.#http10 && body.kind !== BodyKind.length && body.kind !== BodyKind.none) this.#keepAlive = false;
     this.#responseInChunks = writeResponseHead(this.out, head, body, this.#framing(), upstreamTime, mutations);
@@ -220,7 +196,7 @@ export class Http1ServerConnection extends Connection {
     framing.close = !this.#keepAlive || this.thread.draining;
     framing.http10 = this.#http10;
     framing.isHead = this.isHead;
-    framing.server = this.chain.serverLine;
+    framing.server = this.link.chain.serverLine;
     return framing;
   }
 
@@ -259,7 +235,7 @@ export class Http1ServerConnection extends Connection {
   }
 
   protected override onDeadline(): void {
-    const { http } = this.chain;
+    const { http } = this.link.chain;
     const limit = this.#exchange !== null
       ? http.streamIdleTimeout
       : this.#headStarted

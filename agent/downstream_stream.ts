@@ -1,0 +1,61 @@
+/** What an exchange asks of its caller's side: an HTTP/1.1 connection, or a stream of an HTTP/2 connection. */
+import type { FilterChain } from "./accept/filter_chain.ts";
+import type { ResponseHead } from "./decode/head.ts";
+import type { MetricScope, Service } from "./record/request_metrics.ts";
+import type { CompiledMutation } from "./route/header_mutation.ts";
+
+/** Who is at the other end, as far as accepting the connection has shown. */
+export interface DownstreamPeer {
+  /** `address:port` */
+  remoteAddress: string;
+  /** SNI; empty without TLS. */
+  serverName: string;
+  /** `TLSv1.3` …; empty without TLS. */
+  tlsVersion: string;
+  /** `spiffe://…` of the client certificate; empty: none. */
+  principal: string;
+  /** The element for `x-forwarded-client-cert` that speaks of this peer; empty without a client certificate. */
+  clientCertElement: string;
+}
+
+/** What all requests of one connection have in common. */
+export class DownstreamLink {
+  /** Metrics of requests from this peer to {@link scopeService}. */
+  scope: MetricScope | null = null;
+  scopeService: Service | null = null;
+
+  constructor(readonly chain: FilterChain, readonly peer: DownstreamPeer) {}
+}
+
+/** Where a body ends, as far as its head tells: kind is one of `BodyKind`; `done`: there is none (left). */
+export interface BodyFraming {
+  readonly kind: number;
+  readonly length: number;
+  readonly done: boolean;
+}
+
+export interface DownstreamStream {
+  readonly link: DownstreamLink;
+  /** Whether the request is a HEAD. */
+  readonly isHead: boolean;
+  /** `HTTP/1.1` …, for the log. */
+  readonly protocol: string;
+  /** Whether the caller takes no more of the response for now. */
+  readonly congested: boolean;
+  /** The request's body can go on. */
+  resumeRequest(): void;
+  sendResponse(
+    head: ResponseHead,
+    body: BodyFraming,
+    upstreamTime: number,
+    mutations: readonly [CompiledMutation, CompiledMutation],
+  ): void;
+  sendBody(bytes: Uint8Array, offset: number, size: number): void;
+  endResponse(): void;
+  /** Cuts the response off, so that the caller sees that it is not whole. */
+  abortResponse(): void;
+  /** Writes a whole reply of the proxy's own; returns the size of its body. */
+  sendLocalReply(status: number, body: string, headers: string, close: boolean): number;
+  /** The exchange is recorded and gives the stream free. */
+  exchangeDone(): void;
+}

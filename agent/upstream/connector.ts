@@ -1,0 +1,128 @@
+/**
+ * A connection to an upstream host until it can carry requests: connecting, TLS, the peer's identity held against what
+ * the cluster expects. Then its owner takes the channel; whatever goes wrong costs this connection only.
+ */
+import type { Cluster, Host } from "../balance/cluster.ts";
+import { certificateNames, spiffePrincipal } from "../identify/certificate_names.ts";
+import { EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
+import { errnoText } from "../sys/libc.ts";
+import { Socket } from "../sys/socket.ts";
+import type { TlsContext } from "../sys/tls_context.ts";
+import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
+import type { Watcher } from "../worker/event_loop.ts";
+import type { DataThread } from "../worker/thread.ts";
+import { Timer } from "../worker/timer_wheel.ts";
+
+export interface ConnectFailure {
+  timedOut: boolean;
+  /** For the log: what the operating system or TLS said. */
+  reason: string;
+}
+
+/** An established connection; whoever takes it owns socket and session. */
+export interface UpstreamChannel {
+  readonly cluster: Cluster;
+  readonly host: Host;
+  readonly socket: Socket;
+  readonly tls: TlsSession | null;
+  /** What the session was made from; only to be compared, since it may have been replaced. */
+  readonly context: TlsContext | null;
+  /** `spiffe://…` of the peer; empty without mutual TLS. */
+  readonly peerPrincipal: string;
+  /** What ALPN agreed on; empty without. */
+  readonly protocol: string;
+}
+
+/** Whether the certificate that the channel was made with has been replaced since. */
+export function isOutdated(channel: UpstreamChannel): boolean {
+  return channel.host.contextSlot !== null && channel.host.contextSlot.context !== channel.context;
+}
+
+export interface ConnectOwner {
+  connected(channel: UpstreamChannel): void;
+  connectFailed(failure: ConnectFailure): void;
+}
+
+export class Connector implements Watcher {
+  readonly #thread: DataThread;
+  readonly #socket: Socket;
+  readonly #timer: Timer;
+  #tls: TlsSession | null = null;
+  #context: TlsContext | null = null;
+
+  /**
+   * Starts connecting; the owner hears how it went, once.
+   *
+   * @throws SocketError when it fails at once.
+   */
+  constructor(private readonly cluster: Cluster, private readonly host: Host, private readonly owner: ConnectOwner) {
+    this.#thread = cluster.thread;
+    this.#socket = Socket.connect(host.config.address, host.config.port);
+    const keepalive = cluster.config.tcpKeepalive;
+    if (keepalive !== null && host.config.port !== 0) {
+      this.#socket.setKeepalive(keepalive.probes, keepalive.time / 1000, keepalive.interval / 1000);
+    }
+    this.#thread.loop.watch(this.#socket.descriptor, EPOLLOUT, this);
+    this.#timer = new Timer(() => this.#fail("connection timeout", true));
+    this.#thread.loop.setTimer(this.#timer, cluster.config.connectTimeout);
+  }
+
+  onEvents(_events: number): void {
+    if (this.#tls !== null) return this.#handshake();
+    const error = this.#socket.connectError();
+    if (error !== 0) return this.#fail(errnoText(error));
+    if (this.host.tls === null) return this.#done("", "");
+    this.#context = this.host.contextSlot!.context;
+    if (this.#context === null) return this.#fail("no certificate yet for this workload");
+    this.#tls = new TlsSession(this.#context, this.#socket, this.host.tls.sni);
+    this.#handshake();
+  }
+
+  abandon(): void {
+    this.#fail("internal error");
+  }
+
+  #handshake(): void {
+    const tls = this.#tls!;
+    const result = tls.handshake();
+    if (result === HANDSHAKE_FAILED) return this.#fail(`TLS error: ${tls.failure}`);
+    if (result !== HANDSHAKE_DONE) {
+      return this.#thread.loop.change(this.#socket.descriptor, result === HANDSHAKE_WANTS_WRITE ? EPOLLOUT : EPOLLIN);
+    }
+    const certificate = tls.peerCertificate();
+    const principal = certificate === null ? "" : spiffePrincipal(certificate);
+    const expected = this.host.tls!.subjectAltNames;
+    if (expected.length > 0 && !hasExpectedName(certificate, principal, expected)) {
+      const found = principal === "" ? "none" : principal;
+      return this.#fail(`the peer's identity is ${found}, expected ${expected.join(" or ")}`);
+    }
+    this.#done(principal, tls.applicationProtocol());
+  }
+
+  #done(peerPrincipal: string, protocol: string): void {
+    this.#thread.loop.clearTimer(this.#timer);
+    this.owner.connected({
+      cluster: this.cluster,
+      host: this.host,
+      socket: this.#socket,
+      tls: this.#tls,
+      context: this.#context,
+      peerPrincipal,
+      protocol,
+    });
+  }
+
+  #fail(reason: string, timedOut = false): void {
+    this.#thread.loop.clearTimer(this.#timer);
+    this.#thread.loop.unwatch(this.#socket.descriptor);
+    this.#tls?.close();
+    this.#socket.close();
+    this.owner.connectFailed({ timedOut, reason });
+  }
+}
+
+function hasExpectedName(certificate: Uint8Array | null, principal: string, expected: string[]): boolean {
+  if (certificate === null) return false;
+  if (principal !== "") return expected.includes(principal);
+  return certificateNames(certificate).dnsNames.some((name) => expected.includes(name));
+}
