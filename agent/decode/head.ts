@@ -77,6 +77,11 @@ export class Fields {
     return this.first[id] >= 0;
   }
 
+  /** Whether a known header is there and not dropped. Where it is dropped, all its occurrences are. */
+  keeps(id: number): boolean {
+    return this.first[id] >= 0 && this.dropped[this.first[id]] === 0;
+  }
+
   drop(id: number): void {
     if (this.first[id] < 0) return;
     for (let i = this.first[id]; i < this.count; i++) {

@@ -45,6 +45,9 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
     fields.drop(Known.forwardedProto);
     fields.drop(Known.requestId);
   }
+  // Asked now: what Connection nominates is replaced by ours, what a route removes is not.
+  const keepsProto = fields.keeps(Known.forwardedProto);
+  const keepsRequestId = fields.keeps(Known.requestId);
   clusterHeaders.drop(fields);
   route.requestHeaders.drop(fields);
 
@@ -65,10 +68,8 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
     out.appendAll(lineEnd);
   }
   if (options.clientAddress !== "") out.appendText(`x-forwarded-for: ${options.clientAddress}\r\n`);
-  if (!fields.has(Known.forwardedProto) || options.sanitize) {
-    out.append(options.scheme, 0, options.scheme.length);
-  }
-  if (options.generateRequestId && (!fields.has(Known.requestId) || options.sanitize)) appendRequestId(out);
+  if (!keepsProto) out.append(options.scheme, 0, options.scheme.length);
+  if (options.generateRequestId && !keepsRequestId) appendRequestId(out);
   if (options.forwardedClientCert !== null) {
     out.append(options.forwardedClientCert, 0, options.forwardedClientCert.length);
   }

@@ -2,6 +2,7 @@
  * Drives real data threads with hand-made configuration: one cluster, one route configuration, one listener, the rest
  * by defaults that a test overrides.
  */
+import assert from "node:assert/strict";
 import type {
   ClusterConfig,
   EndpointConfig,
@@ -148,6 +149,30 @@ export function listener(port: number, overrides: Partial<ListenerConfig> = {}):
   };
 }
 
+/** What starts one proxy on a port of its own: a cluster `backend` of these ports, all requests routed to it. */
+export function simpleSetup(
+  port: number,
+  backendPorts: number[],
+  overrides: {
+    cluster?: Partial<ClusterConfig>;
+    action?: Partial<RouteActionConfig>;
+    http?: Partial<HttpConnectionManagerConfig>;
+    listener?: Partial<ListenerConfig>;
+  } = {},
+): ProxySetup {
+  return {
+    clusters: [cluster(overrides.cluster)],
+    endpoints: [endpoints("backend", backendPorts.map((backendPort) => endpoint(backendPort)))],
+    routes: [routes([route({ action: forwardTo("backend", overrides.action) })])],
+    listeners: [
+      listener(port, {
+        filterChains: [filterChain({ http: connectionManager(overrides.http) })],
+        ...overrides.listener,
+      }),
+    ],
+  };
+}
+
 export interface ProxySetup {
   proxy?: string;
   principal?: string;
@@ -175,6 +200,16 @@ export class TestProxy implements AsyncDisposable {
     await this.update(setup);
   }
 
+  /** {@link simpleSetup} on a free port. */
+  static async simple(
+    backendPorts: number[],
+    overrides: Parameters<typeof simpleSetup>[2] = {},
+    workers = 1,
+  ): Promise<{ proxy: TestProxy; port: number }> {
+    const port = freePort();
+    return { proxy: await TestProxy.start(simpleSetup(port, backendPorts, overrides), workers), port };
+  }
+
   async update(setup: ProxySetup & { removedListeners?: string[]; removedClusters?: string[] }): Promise<void> {
     await this.threads.apply({
       kind: "resources",
@@ -189,10 +224,51 @@ export class TestProxy implements AsyncDisposable {
     });
   }
 
+  /** How many requests ended how: `200 -`, `503 UF,URX` …, as the metrics count them. */
+  recorded(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { metric, labels, values } of this.threads.series()) {
+      if (metric !== "istio_requests_total") continue;
+      const key = `${labels.response_code} ${labels.response_flags}`;
+      counts[key] = (counts[key] ?? 0) + values[0];
+    }
+    return counts;
+  }
+
+  /** One of `ClusterSlot`'s counters. */
+  clusterCounter(counter: number, name = "backend"): number {
+    const place = [...this.threads.slots.clusters()].find(({ cluster }) => cluster === name)!;
+    return Atomics.load(this.threads.slots.counters, place.slot + counter);
+  }
+
+  /** One of `HostSlot`'s counters, by port. */
+  hostCounters(counter: number, name = "backend"): Map<number, number> {
+    return new Map(
+      [...this.threads.slots.hosts()].filter(({ cluster }) => cluster === name).map(({ host, slot }) => [
+        Number(/\d+$/.exec(host)![0]),
+        Atomics.load(this.threads.slots.counters, slot + counter),
+      ]),
+    );
+  }
+
+  /** Ends the threads; fails when one has crashed or told of a fault. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const { crashes } = this.threads;
     await this.threads.stop();
+    assert.equal(crashes, 0, "a data thread has crashed");
+    assert.deepEqual(faults.splice(0), [], "a data thread has told of a fault");
   }
 }
+
+/** What data threads have logged as errors. */
+const faults: string[] = [];
+const writeToStderr = Deno.stderr.writeSync.bind(Deno.stderr);
+Deno.stderr.writeSync = (bytes) => {
+  const text = new TextDecoder().decode(bytes);
+  if (/ error data-thread: /.test(text)) faults.push(text);
+  // What is expected to be logged would only be in the way of the test report.
+  return / data-thread: /.test(text) ? bytes.length : writeToStderr(bytes);
+};
 
 /** A real HTTP server of the test's own on a free port. */
 export class Backend implements AsyncDisposable {
