@@ -5,8 +5,9 @@
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
 import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
-import type { RequestHead, ResponseHead } from "./decode/head.ts";
+import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
 import { Known } from "./decode/known_headers.ts";
+import { keepTrailers } from "./decode/trailers.ts";
 import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
 import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
 import { recordExchange, recordResponseHead } from "./record/record.ts";
@@ -30,6 +31,7 @@ const replayLimit = 256 * 1024;
 export class Exchange implements UpstreamRequest {
   readonly head: ByteQueue;
   readonly body: ByteQueue;
+  trailers: Fields | null = null;
   bodyKind = 0;
   bodyLength = 0;
   requestComplete = false;
@@ -53,6 +55,8 @@ export class Exchange implements UpstreamRequest {
   startTime = 0;
   status = 0;
   flags = 0;
+  /** `grpc-status` of the response's head or trailers; -1: none. */
+  grpcStatus = -1;
   bytesReceived = 0;
   bytesSent = 0;
   upstreamFailure = "";
@@ -99,6 +103,8 @@ export class Exchange implements UpstreamRequest {
     const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts);
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
     this.host = host;
+    // Waiting for a connection counts.
+    if (this.requestComplete) this.#requestSent();
     if (retry === null) this.#replayable = false;
     this.#waitingIn = host;
     if (!host.pool.request(this)) {
@@ -124,6 +130,11 @@ export class Exchange implements UpstreamRequest {
       this.body.clear();
     } else if (keep) this.body.append(bytes, offset, size);
     if (this.upstream !== null) this.upstream.sendData(bytes, offset, size);
+  }
+
+  onRequestTrailers(fields: Fields): void {
+    if (this.upstream === null || this.#replayable) this.trailers = keepTrailers(fields);
+    this.upstream?.sendTrailers(fields);
   }
 
   onRequestEnd(): void {
@@ -176,7 +187,8 @@ export class Exchange implements UpstreamRequest {
   onResponseHead(head: ResponseHead, body: BodyFraming): boolean {
     recordResponse(this.cluster!, this.host!, head.status);
     const retry = this.action!.retry;
-    if (retry !== null && retriesResponse(retry, head.status, grpcStatus(head))) {
+    const grpcStatus = grpcStatusOf(head.fields);
+    if (retry !== null && retriesResponse(retry, head.status, grpcStatus)) {
       if (this.#mayRetry()) {
         this.#detach();
         this.#retry();
@@ -187,6 +199,7 @@ export class Exchange implements UpstreamRequest {
     this.thread.loop.clearTimer(this.#step);
     this.#responseStarted = true;
     this.status = head.status;
+    this.grpcStatus = grpcStatus;
     const upstreamTime = this.thread.loop.now - this.#attemptStart;
     if (this.entry !== null) recordResponseHead(this.entry, this.downstream!.link.chain, head, upstreamTime);
     this.downstream!.sendResponse(head, body, upstreamTime, this.responseMutations);
@@ -196,6 +209,11 @@ export class Exchange implements UpstreamRequest {
   onResponseData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void {
     this.bytesSent += size;
     this.downstream!.sendBody(bytes, offset, size);
+  }
+
+  onResponseTrailers(fields: Fields): void {
+    if (this.grpc) this.grpcStatus = grpcStatusOf(fields);
+    this.downstream!.sendTrailers(fields);
   }
 
   onResponseEnd(): void {
@@ -222,7 +240,8 @@ export class Exchange implements UpstreamRequest {
   // ------------------------------------------------------------------------------------------------- attempts
 
   #requestSent(): void {
-    const timeout = this.action?.timeout ?? 0;
+    // Before the first attempt a fault's delay runs, which does not count.
+    const timeout = this.#attempts === 0 ? 0 : this.action!.timeout;
     if (timeout > 0 && !this.#overall.armed) this.thread.loop.setTimer(this.#overall, timeout);
     const perTry = this.action?.retry?.perTryTimeout ?? 0;
     if (perTry > 0 && this.upstream !== null && !this.#responseStarted) this.pause(perTry, this.#onPerTryTimeout);
@@ -351,6 +370,8 @@ export class Exchange implements UpstreamRequest {
       this.bytesReceived =
       this.bytesSent =
         0;
+    this.grpcStatus = -1;
+    this.trailers = null;
     this.upstreamFailure = "";
     this.#attempts = 0;
     if (this.#tried.length > 0) this.#tried = [];
@@ -373,8 +394,8 @@ function startsWithGrpc(head: RequestHead, index: number): boolean {
   return true;
 }
 
-/** `grpc-status` of a response head (a trailers-only response), -1 when there is none. */
-function grpcStatus(head: ResponseHead): number {
-  const text = head.fields.known(Known.grpcStatus);
+/** `grpc-status` of trailers, or of a head that is all of the response; -1 when there is none. */
+function grpcStatusOf(fields: Fields): number {
+  const text = fields.known(Known.grpcStatus);
   return text !== null && /^\d{1,2}$/.test(text) ? Number(text) : -1;
 }

@@ -6,7 +6,7 @@ import { DownstreamLink } from "../downstream_stream.ts";
 import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
 import { clientCertElement } from "../identify/forwarded_client_cert.ts";
 import { spiffePrincipal } from "../identify/certificate_names.ts";
-import { EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
+import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../sys/epoll.ts";
 import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../sys/socket.ts";
 import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
 import type { Watcher } from "../worker/event_loop.ts";
@@ -31,23 +31,25 @@ export class Handshake implements Watcher {
     private readonly chains: () => readonly FilterChain[],
     private readonly turn: number,
   ) {
-    thread.loop.watch(socket.descriptor, EPOLLIN, this);
+    thread.loop.watch(socket.descriptor, EPOLLIN | EPOLLRDHUP, this);
     this.#timer = new Timer(() => this.#close());
     thread.loop.setTimer(this.#timer, deadline);
     thread.handshakes.add(this);
   }
 
-  onEvents(_events: number): void {
-    if (this.#tls === null) this.#detect();
+  onEvents(events: number): void {
+    if (this.#tls === null) this.#detect((events & EPOLLRDHUP) !== 0);
     else this.#shake();
   }
 
-  #detect(): void {
+  #detect(ended: boolean): void {
     const { bytes } = this.thread.input;
     const size = this.socket.peek(bytes, bytes.length);
     if (size === WOULD_BLOCK) return;
     if (size === END_OF_STREAM || size === FAILED) return this.#close();
     const hello = parseClientHello(bytes, size);
+    // No more will come: epoll would tell of that again and again.
+    if (hello === INCOMPLETE && ended) return this.#close();
     if (hello === INCOMPLETE) return this.socket.setReceiveLowWater(clientHelloLength(bytes, size));
     this.socket.setReceiveLowWater(1);
     this.#choose(hello === NOT_TLS ? null : hello);

@@ -14,12 +14,13 @@ import type { DataThread } from "../../worker/thread.ts";
 import { ascii, sameBytes } from "../characters.ts";
 import { keepsAlive } from "../connection_options.ts";
 import { BodyKind, BodyReader } from "../framing.ts";
-import type { RequestHead, ResponseHead } from "../head.ts";
+import type { Fields, RequestHead, ResponseHead } from "../head.ts";
 import { Known } from "../known_headers.ts";
-import { appendChunk, lastChunk } from "./chunks.ts";
+import { appendChunk, appendTrailers, lastChunk } from "./chunks.ts";
 import { parseRequestHead, ParseResult } from "./parse_head.ts";
 
 const continueLine = ascii("HTTP/1.1 100 Continue\r\n\r\n");
+const emptyLine = ascii("\r\n");
 const headMethod = ascii("HEAD");
 const continueValue = "100-continue";
 
@@ -34,6 +35,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   #keepAlive = true;
   #http10 = false;
   #responseInChunks = false;
+  #trailersSent = false;
   /** When the current state began or was last refreshed, for the deadlines. */
   #since: number;
   #headStarted = false;
@@ -44,7 +46,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     this.#partial = new ByteQueue(thread.slabs);
     this.#since = thread.loop.now;
     thread.downstreams.add(this);
-    thread.loop.setTimer(this.timer, link.chain.http.idleTimeout);
+    thread.loop.setTimer(this.timer, this.#longestWait());
     // What came with the last bytes of the handshake, epoll does not tell of.
     if (tls !== null) thread.loop.defer(this);
   }
@@ -92,7 +94,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
         if (position < 0) return this.#onBrokenBody();
         const size = this.#body.dataEnd - this.#body.dataStart;
         if (size > 0) this.#exchange.onRequestData(bytes, this.#body.dataStart, size);
-        if (this.#body.done) this.#exchange?.onRequestEnd();
+        if (this.#body.done) this.#onBodyEnd();
       } else {
         // The next request, sent ahead: it waits until this one is answered.
         this.#partial.append(bytes, position, end - position);
@@ -101,6 +103,11 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     }
     this.#since = this.thread.loop.now;
     if (this.#exchange !== null && !this.#body.done && this.#exchange.requestCongested) this.setReading(false);
+  }
+
+  #onBodyEnd(): void {
+    if (this.#body.trailers !== null) this.#exchange?.onRequestTrailers(this.#body.trailers);
+    this.#exchange?.onRequestEnd();
   }
 
   #keepPartialHead(position: number, end: number): void {
@@ -132,6 +139,8 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     this.#exchange = exchange;
     exchange.begin(this, head, this.#body);
     handleRequest(exchange, head);
+    const idleTimeout = this.#exchange?.action?.idleTimeout ?? 0;
+    if (idleTimeout > 0 && idleTimeout < this.#longestWait()) this.thread.loop.setTimer(this.timer, idleTimeout);
   }
 
   #onBrokenBody(): void {
@@ -170,9 +179,15 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     this.scheduleFlush();
   }
 
+  sendTrailers(fields: Fields): void {
+    if (!this.#responseInChunks) return;
+    appendTrailers(this.out, fields);
+    this.#trailersSent = true;
+  }
+
   endResponse(): void {
-    if (this.#responseInChunks) this.out.appendAll(lastChunk);
-    this.#responseInChunks = false;
+    if (this.#responseInChunks) this.out.appendAll(this.#trailersSent ? emptyLine : lastChunk);
+    this.#responseInChunks = this.#trailersSent = false;
     this.scheduleFlush();
   }
 
@@ -234,16 +249,24 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     this.#exchange?.onDownstreamClosed();
   }
 
+  /** The timer fires this often at least: a connection's next state can have a shorter limit than the present one. */
+  #longestWait(): number {
+    const { idleTimeout, streamIdleTimeout } = this.link.chain.http;
+    const shorter = Math.min(idleTimeout || Infinity, streamIdleTimeout || Infinity);
+    return shorter === Infinity ? 3_600_000 : shorter;
+  }
+
   protected override onDeadline(): void {
     const { http } = this.link.chain;
     const limit = this.#exchange !== null
-      ? http.streamIdleTimeout
+      ? this.#exchange.action?.idleTimeout ?? http.streamIdleTimeout
       : this.#headStarted
       ? http.requestHeadersTimeout
       : http.idleTimeout;
     const left = limit - (this.thread.loop.now - this.#since);
     if (limit <= 0 || left > 0) {
-      this.thread.loop.setTimer(this.timer, limit > 0 ? left : http.idleTimeout || 3_600_000);
+      const longest = this.#longestWait();
+      this.thread.loop.setTimer(this.timer, limit > 0 && left < longest ? left : longest);
     } else if (this.#exchange !== null) {
       if (this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
       else this.close();
