@@ -1,6 +1,6 @@
 /** What an exchange asks of its caller's side: an HTTP/1.1 connection, or a stream of an HTTP/2 connection. */
 import type { FilterChain } from "./accept/filter_chain.ts";
-import type { ResponseHead } from "./decode/head.ts";
+import type { Fields, ResponseHead } from "./decode/head.ts";
 import type { MetricScope, Service } from "./record/request_metrics.ts";
 import type { CompiledMutation } from "./route/header_mutation.ts";
 
@@ -51,6 +51,8 @@ export interface DownstreamStream {
     mutations: readonly [CompiledMutation, CompiledMutation],
   ): void;
   sendBody(bytes: Uint8Array, offset: number, size: number): void;
+  /** Sends the trailers that go on, where the caller's protocol has a place for them; {@link endResponse} follows. */
+  sendTrailers(fields: Fields): void;
   endResponse(): void;
   /** Cuts the response off, so that the caller sees that it is not whole. */
   abortResponse(): void;
@@ -58,4 +60,12 @@ export interface DownstreamStream {
   sendLocalReply(status: number, body: string, headers: string, close: boolean): number;
   /** The exchange is recorded and gives the stream free. */
   exchangeDone(): void;
+}
+
+/** A caller's connection, as draining sees it. */
+export interface DownstreamConnection {
+  readonly link: DownstreamLink;
+  /** Closes now if no request is in flight, else after the last one. */
+  drain(): void;
+  close(): void;
 }

@@ -12,7 +12,6 @@ const hopByHop = [
   Known.contentLength,
   Known.upgrade,
   Known.te,
-  Known.trailer,
 ];
 
 const keepAlive = ascii("keep-alive");

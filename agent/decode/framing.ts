@@ -3,15 +3,17 @@
  * Deviations that another recipient might read differently are errors, never guesses.
  */
 import { CR, hexValue, LF, SEMICOLON, SPACE, TAB, tokenLower, valueByte } from "./characters.ts";
-import type { Fields, RequestHead, ResponseHead } from "./head.ts";
-import { ParseResult } from "./http1/parse_head.ts";
+import { Fields, type RequestHead, type ResponseHead } from "./head.ts";
+import { parseFields, ParseResult } from "./http1/parse_head.ts";
 import { Known } from "./known_headers.ts";
+import { admitTrailers } from "./trailers.ts";
 
 export const BodyKind = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 
 /** Bytes of a chunk line beyond its size, and of a trailer section, that are borne. */
 const maximumExtension = 256;
 const maximumTrailers = 8192;
+const smallestSection = 256;
 
 const enum State {
   sizeFirst,
@@ -22,10 +24,12 @@ const enum State {
   data,
   dataCr,
   dataLf,
-  trailerStart,
+  trailerFirst,
+  // From here on bytes belong to the trailer section.
   trailerName,
   trailerValue,
   trailerEnd,
+  trailerStart,
   lastLf,
 }
 
@@ -38,6 +42,11 @@ export class BodyReader {
   /** The data found by the last {@link next}. */
   dataStart = 0;
   dataEnd = 0;
+  /** Once a chunked body is {@link done}: its trailers, `null` when it has none. Valid until the next message. */
+  trailers: Fields | null = null;
+  /** The trailer section so far, for it may come in pieces; `null` before its first byte. */
+  #section: Uint8Array<ArrayBuffer> | null = null;
+  #sectionEnd = 0;
   /** Bytes of the body, or of the current chunk, still to come. */
   #remaining = 0;
   #state: State = State.sizeFirst;
@@ -85,6 +94,8 @@ export class BodyReader {
     this.done = kind === BodyKind.none || (kind === BodyKind.length && length === 0);
     this.#state = State.sizeFirst;
     this.#overhead = 0;
+    this.trailers = null;
+    this.#section = null;
     return 0;
   }
 
@@ -114,7 +125,9 @@ export class BodyReader {
         this.dataStart = i;
         return this.dataEnd = i + taken;
       }
-      if (!this.#step(bytes[i++])) return ParseResult.badRequest;
+      const byte = bytes[i++];
+      if (!this.#step(byte)) return ParseResult.badRequest;
+      if (this.#state >= State.trailerName && !this.#keep(byte)) return ParseResult.badRequest;
       if (this.done) break;
     }
     this.dataStart = this.dataEnd = i;
@@ -146,7 +159,7 @@ export class BodyReader {
       case State.sizeEnd:
         if (byte !== LF) return false;
         this.#overhead = 0;
-        this.#state = this.#remaining === 0 ? State.trailerStart : State.data;
+        this.#state = this.#remaining === 0 ? State.trailerFirst : State.data;
         return true;
       case State.dataCr:
         this.#state = State.dataLf;
@@ -154,6 +167,7 @@ export class BodyReader {
       case State.dataLf:
         this.#state = State.sizeFirst;
         return byte === LF;
+      case State.trailerFirst:
       case State.trailerStart:
         if (byte === CR) this.#state = State.lastLf;
         else if (tokenLower[byte] === 0) return false;
@@ -176,6 +190,25 @@ export class BodyReader {
       default:
         return false;
     }
+  }
+
+  /** Keeps a byte of the trailer section; the last one makes its fields. False: they may not stand there. */
+  #keep(byte: number): boolean {
+    if (this.#section === null) {
+      if (this.done || this.#state === State.lastLf) return true;
+      this.#section = new Uint8Array(smallestSection);
+      this.#sectionEnd = 0;
+    } else if (this.#sectionEnd === this.#section.length) {
+      const grown = new Uint8Array(this.#section.length * 2);
+      grown.set(this.#section);
+      this.#section = grown;
+    }
+    this.#section[this.#sectionEnd++] = byte;
+    if (!this.done) return true;
+    const fields = new Fields(this.#section);
+    if (parseFields(this.#section, 0, this.#sectionEnd, fields) <= 0 || !admitTrailers(fields)) return false;
+    this.trailers = fields;
+    return true;
   }
 
   #behindSize(byte: number): boolean {
@@ -222,4 +255,20 @@ function contentLength(fields: Fields): number {
     length = length * 10 + digit;
   }
   return length <= Number.MAX_SAFE_INTEGER ? length : -1;
+}
+
+/** No Content-Length was declared … */
+export const NO_LENGTH = -1;
+/** … or one that cannot be right. */
+export const BAD_LENGTH = -2;
+
+/**
+ * What an HTTP/2 message declares as its length: the stream's end delimits its body, but a Content-Length that says
+ * otherwise makes it malformed (RFC 9113 §8.1.1).
+ */
+export function declaredLength(fields: Fields): number {
+  if (fields.has(Known.framingLookalike)) return BAD_LENGTH;
+  if (!fields.has(Known.contentLength)) return NO_LENGTH;
+  const length = contentLength(fields);
+  return length < 0 ? BAD_LENGTH : length;
 }

@@ -12,7 +12,7 @@ export function recordExchange(exchange: Exchange, downstream: DownstreamLink): 
   const thread = exchange.thread;
   const duration = thread.loop.now - exchange.startTime;
   const scope = downstream.chain.inbound ? inboundScope(exchange, downstream) : outboundScope(exchange, downstream);
-  const series = scope.series(exchange.status, exchange.flags, exchange.grpc);
+  const series = scope.series(exchange.status, exchange.flags, exchange.grpc, exchange.grpcStatus);
   thread.series.record(series, duration, exchange.bytesReceived, exchange.bytesSent);
   if (exchange.entry !== null) writeLine(exchange, downstream, duration);
 }

@@ -1,6 +1,7 @@
 /** Istio's labels of a request, and the series for each outcome: found by number on the hot path, made once. */
 import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
 import { flagText } from "../respond/outcome.ts";
+import { grpcStatusOfHttp } from "./grpc_status.ts";
 import type { RequestSeries, SeriesTable } from "./series.ts";
 
 /** The labels that stay the same for all requests between two ends. */
@@ -9,14 +10,18 @@ export class MetricScope {
 
   constructor(private readonly table: SeriesTable, private readonly labels: Record<string, string>) {}
 
-  /** The series for a response code (0: the caller went away), flags of `Flag` and protocol. */
-  series(code: number, flags: number, grpc: boolean): RequestSeries {
-    const key = (flags * 2 + (grpc ? 1 : 0)) * 1000 + code;
+  /**
+   * The series for a response code (0: the caller went away), flags of `Flag` and protocol. `grpcStatus`: as the
+   * response said it, from 0 to 99; -1 when it did not.
+   */
+  series(code: number, flags: number, grpc: boolean, grpcStatus = -1): RequestSeries {
+    const key = (flags * 128 + (grpc ? grpcStatus + 2 : 0)) * 1000 + code;
     let series = this.#byOutcome.get(key);
     if (series === undefined) {
       series = this.table.request({
         ...this.labels,
         request_protocol: grpc ? "grpc" : "http",
+        ...(grpc ? { grpc_response_status: grpcStatusLabel(grpcStatus, code) } : {}),
         response_code: String(code),
         response_flags: flagText(flags),
       });
@@ -24,6 +29,12 @@ export class MetricScope {
     }
     return series;
   }
+}
+
+/** As in Envoy, a response that says nothing has the status that its HTTP code means. */
+function grpcStatusLabel(grpcStatus: number, code: number): string {
+  if (grpcStatus >= 0) return String(grpcStatus);
+  return code === 0 ? "" : String(grpcStatusOfHttp(code));
 }
 
 const unknown: WorkloadLabels = {

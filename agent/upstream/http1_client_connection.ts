@@ -1,9 +1,9 @@
 /** An HTTP/1.1 connection to an upstream host: one request at a time. */
 import type { Host } from "../balance/cluster.ts";
 import { BodyKind, BodyReader } from "../decode/framing.ts";
-import type { ResponseHead } from "../decode/head.ts";
+import type { Fields, ResponseHead } from "../decode/head.ts";
 import { parseResponseHead, ParseResult } from "../decode/http1/parse_head.ts";
-import { appendChunk, lastChunk } from "../decode/http1/chunks.ts";
+import { appendChunk, appendTrailers, lastChunk } from "../decode/http1/chunks.ts";
 import { ascii } from "../decode/characters.ts";
 import { keepsAlive } from "../decode/connection_options.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
@@ -39,6 +39,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   /** The beginning of a head that has not arrived whole. */
   readonly #partial: ByteQueue;
   #reusable = true;
+  #trailersSent = false;
 
   constructor(readonly channel: UpstreamChannel) {
     const { thread } = channel.cluster;
@@ -60,6 +61,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     this.#request = request;
     this.#state = State.awaitingHead;
     this.#reusable = true;
+    this.#trailersSent = false;
     this.requests++;
     const { out } = this;
     out.append(request.head.bytes, request.head.start, request.head.length);
@@ -67,6 +69,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     else if (request.bodyKind === BodyKind.length) out.appendText(`content-length: ${request.bodyLength}\r\n\r\n`);
     else out.appendAll(emptyLine);
     if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
+    if (request.trailers !== null) this.sendTrailers(request.trailers);
     if (request.requestComplete) this.sendEnd();
     this.scheduleFlush();
     request.onAttached(this);
@@ -79,9 +82,15 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     this.scheduleFlush();
   }
 
+  sendTrailers(fields: Fields): void {
+    if (this.#request!.bodyKind !== BodyKind.chunked) return;
+    appendTrailers(this.out, fields);
+    this.#trailersSent = true;
+  }
+
   /** The request's body is over. */
   sendEnd(): void {
-    if (this.#request!.bodyKind === BodyKind.chunked) this.out.appendAll(lastChunk);
+    if (this.#request!.bodyKind === BodyKind.chunked) this.out.appendAll(this.#trailersSent ? emptyLine : lastChunk);
     this.scheduleFlush();
   }
 
@@ -167,6 +176,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     // A response that came before the request was through leaves the rest of the request in the way.
     const free = this.#reusable && request.requestComplete && noExcess && this.out.length === 0;
     this.#state = State.free;
+    if (this.#body.trailers !== null) request.onResponseTrailers(this.#body.trailers);
     request.onResponseEnd();
     if (this.closed) return;
     if (free) {

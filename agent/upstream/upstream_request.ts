@@ -1,5 +1,5 @@
 /** What a connection to an upstream host asks of, and tells to, the request it carries. */
-import type { ResponseHead } from "../decode/head.ts";
+import type { Fields, ResponseHead } from "../decode/head.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import type { BodyFraming } from "../downstream_stream.ts";
 import type { ConnectFailure } from "./connector.ts";
@@ -13,6 +13,8 @@ export interface UpstreamRequest {
   readonly head: ByteQueue;
   /** Body bytes received so far and kept; on an attempt they are sent first. */
   readonly body: ByteQueue;
+  /** Trailers received and kept; on an attempt they go behind {@link body}. `null`: none. */
+  readonly trailers: Fields | null;
   /** Framing of the request's body: one of `BodyKind`. */
   readonly bodyKind: number;
   readonly bodyLength: number;
@@ -26,6 +28,8 @@ export interface UpstreamRequest {
   /** False: the response is not wanted (it is tried again), and the connection is given up. */
   onResponseHead(head: ResponseHead, body: BodyFraming): boolean;
   onResponseData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void;
+  /** The trailers, without what is not forwarded; {@link onResponseEnd} follows. */
+  onResponseTrailers(fields: Fields): void;
   onResponseEnd(): void;
   onFailure(failure: StreamFailure): void;
   /** The connection can take more of the body. */

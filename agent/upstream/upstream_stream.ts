@@ -1,4 +1,5 @@
 /** What carries one request to an upstream host: an HTTP/1.1 connection, or a stream of an HTTP/2 connection. */
+import type { Fields } from "../decode/head.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
 import type { UpstreamChannel } from "./connector.ts";
 
@@ -13,6 +14,8 @@ export interface UpstreamStream {
   readonly link: UpstreamLink;
   /** Sends a piece of the request's body. */
   sendData(bytes: Uint8Array, offset: number, size: number): void;
+  /** Sends the request's trailers, where the protocol has a place for them; {@link sendEnd} follows. */
+  sendTrailers(fields: Fields): void;
   /** The request's body is over. */
   sendEnd(): void;
   /** Whether what was sent has piled up. */

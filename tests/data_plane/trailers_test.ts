@@ -110,7 +110,11 @@ Deno.test("framing, routing and hop-by-hop fields in a request's trailers are re
 Deno.test("trailers beyond 8 KiB or 100 fields, or without form, are refused", async () => {
   const bad = [`X: ${"a".repeat(8200)}`, "X: y\r\n".repeat(101).trimEnd(), "nonsense", "X : y", "X: y\r\n z", "X: \0"];
   for (const trailers of bad) {
-    assert.match((await throughRequest(`1\r\na\r\n0\r\n${trailers}\r\n\r\n`)).answer, /^HTTP\/1\.1 400 /, trailers.slice(0, 20));
+    assert.match(
+      (await throughRequest(`1\r\na\r\n0\r\n${trailers}\r\n\r\n`)).answer,
+      /^HTTP\/1\.1 400 /,
+      trailers.slice(0, 20),
+    );
   }
 });
 

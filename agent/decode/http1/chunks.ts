@@ -1,9 +1,12 @@
 /** Writing chunked bodies (RFC 9112 §7.1). */
 import { ascii } from "../characters.ts";
+import type { Fields } from "../head.ts";
+import { writeKept } from "../../upstream/request_head.ts";
 import type { ByteQueue } from "../../worker/buffers.ts";
 
 export const lastChunk: Uint8Array = ascii("0\r\n\r\n");
 
+const emptyChunk = ascii("0\r\n");
 const digits = ascii("0123456789abcdef");
 
 /** Appends `size` bytes as one chunk; nothing for none, since an empty chunk would end the body. */
@@ -22,4 +25,10 @@ export function appendChunk(out: ByteQueue, bytes: Uint8Array, offset: number, s
   target[end++] = 13;
   target[end++] = 10;
   out.end = end;
+}
+
+/** Appends the last chunk and the trailers that go on, without the empty line that ends the body. */
+export function appendTrailers(out: ByteQueue, trailers: Fields): void {
+  out.appendAll(emptyChunk);
+  writeKept(out, trailers);
 }
