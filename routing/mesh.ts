@@ -3,7 +3,7 @@
  *
  * The registry builds it from resources and registrations; `routing/compile/` reads it and never changes it.
  */
-import type { DestinationRule, VirtualService } from "./istio/types.ts";
+import type { DestinationRule, LocalityLbSetting, VirtualService } from "./istio/types.ts";
 
 /** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
 export type Protocol = "HTTP" | "HTTP2" | "GRPC" | "HTTPS" | "TLS" | "TCP" | "MONGO" | "UNSPECIFIED";
@@ -23,6 +23,8 @@ export interface MeshSettings {
   accessLogEncoding: "TEXT" | "JSON";
   /** Envoy's format string; empty: Istio's default. */
   accessLogFormat: string;
+  /** How callers prefer endpoints near them, where no rule says otherwise; absent: failover by locality, Istio's default. */
+  localityLbSetting?: LocalityLbSetting;
 }
 
 export interface ServicePort {

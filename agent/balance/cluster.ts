@@ -1,7 +1,8 @@
 /** A cluster of one proxy in one data thread: its hosts, which of them may be chosen, and the choice. */
 import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig, EndpointsConfig, UpstreamTlsConfig } from "../config/model.ts";
-import { drawHost, type HostSet, hostSet, leastRequest, RoundRobin } from "../../routing/balance/host_set.ts";
+import { HostSelection, type LocalityHosts, type Picker } from "../../routing/balance/host_selection.ts";
+import { drawHost, hostSet, leastRequest, RoundRobin } from "../../routing/balance/host_set.ts";
 import type { ProxyState } from "../worker/proxy_state.ts";
 import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { DataThread } from "../worker/thread.ts";
@@ -42,14 +43,13 @@ function transportSocket(cluster: ClusterConfig, endpoint: EndpointConfig): Upst
 
 export class Cluster {
   readonly shared: Int32Array;
-  #panicThreshold = 50;
-  /** By priority, the configured hosts: all, and those not marked unhealthy. */
-  #priorities: { all: Host[]; healthy: Host[] }[] = [];
+  #endpoints: EndpointsConfig | null = null;
+  /** By priority, then by locality. */
+  #levels: { weight: number; hosts: Host[] }[][] = [];
   #hosts = new Map<string, Host>();
-  #set: HostSet<Host> | null = null;
-  /** Which hosts were ejected when {@link #set} was made. */
-  #setSignature = 0;
-  readonly #roundRobin = new RoundRobin<Host>();
+  #selection: HostSelection<Host> | null = null;
+  /** State of the hosts' health when {@link #selection} was made. */
+  #healthVersion = 0;
 
   constructor(readonly thread: DataThread, readonly proxy: ProxyState, readonly config: ClusterConfig) {
     this.shared = thread.shared;
@@ -59,10 +59,13 @@ export class Cluster {
   setEndpoints(endpoints: EndpointsConfig): void {
     const before = this.#hosts;
     this.#hosts = new Map();
-    this.#priorities = [];
-    this.#panicThreshold = this.config.panicThreshold ?? endpoints.panicThreshold;
-    for (const { priority, endpoints: list } of endpoints.localities) {
-      const level = this.#priorities[priority] ??= { all: [], healthy: [] };
+    this.#levels = [];
+    this.#endpoints = endpoints;
+    for (const { priority, weight, endpoints: list } of endpoints.localities) {
+      // Priorities that are left out have no hosts.
+      while (this.#levels.length <= priority) this.#levels.push([]);
+      const hosts: Host[] = [];
+      this.#levels[priority].push({ weight, hosts });
       for (const config of list) {
         const key = `${config.address} ${config.port} ${JSON.stringify(config.transportSocketMatch)}`;
         if (this.#hosts.has(key)) continue;
@@ -71,11 +74,10 @@ export class Cluster {
         else host.config = config;
         before.delete(key);
         this.#hosts.set(key, host);
-        level.all.push(host);
-        if (config.healthy) level.healthy.push(host);
+        hosts.push(host);
       }
     }
-    this.#set = null;
+    this.#selection = null;
     for (const host of before.values()) host.pool.drain();
   }
 
@@ -94,56 +96,50 @@ export class Cluster {
    * goes elsewhere (Envoy's previous_hosts predicate).
    */
   choose(avoid: readonly Host[] | null, attempts: number): Host | null {
-    const set = this.#eligible();
-    if (set.hosts.length === 0) return null;
-    let host = this.#draw(set);
+    const selection = this.#currentSelection();
+    let host = selection.choose();
     if (avoid !== null) {
-      for (let i = 1; i < attempts && avoid.includes(host); i++) host = this.#draw(set);
+      for (let i = 1; i < attempts && host !== null && avoid.includes(host); i++) host = selection.choose();
     }
     return host;
   }
 
-  #draw(set: HostSet<Host>): Host {
-    switch (this.config.lbPolicy) {
-      case "ROUND_ROBIN":
-        return this.#roundRobin.next(set, Math.random());
-      case "RANDOM":
-        return drawHost(set, Math.random());
-      case "LEAST_REQUEST":
-        if (set.hosts.length === 1) return set.hosts[0];
-        return leastRequest(set, this.#activeRequests, Math.random(), Math.random());
-    }
+  /** The hosts to choose among; made anew when any host of the cluster changed its health, in whatever thread. */
+  #currentSelection(): HostSelection<Host> {
+    const version = Atomics.load(this.shared, this.config.slot + ClusterSlot.healthVersion);
+    if (this.#selection !== null && version === this.#healthVersion) return this.#selection;
+    this.#healthVersion = version;
+    const levels = this.#levels.map((localities) =>
+      localities.map(({ weight, hosts }): LocalityHosts<Host> => ({
+        weight,
+        all: hosts,
+        available: hosts.filter((host) => host.config.healthy && !this.#isEjected(host)),
+      }))
+    );
+    const options = {
+      overprovisioningFactor: this.#endpoints?.overprovisioningFactor ?? 140,
+      panicThreshold: this.config.panicThreshold ?? this.#endpoints?.panicThreshold ?? 50,
+      localityWeighted: this.config.localityWeighted === true,
+    };
+    return this.#selection = new HostSelection(levels, options, this.#newPicker, Math.random);
   }
+
+  readonly #newPicker = (hosts: readonly Host[]): Picker<Host> => {
+    const set = hostSet(hosts);
+    switch (this.config.lbPolicy) {
+      case "ROUND_ROBIN": {
+        const roundRobin = new RoundRobin<Host>();
+        return { pick: () => roundRobin.next(set, Math.random()) };
+      }
+      case "RANDOM":
+        return { pick: () => drawHost(set, Math.random()) };
+      case "LEAST_REQUEST":
+        if (hosts.length === 1) return { pick: () => hosts[0] };
+        return { pick: () => leastRequest(set, this.#activeRequests, Math.random(), Math.random()) };
+    }
+  };
 
   readonly #activeRequests = (host: Host): number => Atomics.load(this.shared, host.slot + HostSlot.activeRequests);
-
-  /** The hosts to choose among: healthy, not ejected, of the first priority that has any; in panic all. */
-  #eligible(): HostSet<Host> {
-    const ejected = Atomics.load(this.shared, this.config.slot + ClusterSlot.ejectedHosts);
-    // While hosts are ejected, which ones may change at any moment: by this thread, another or the sweep.
-    const signature = ejected <= 0 ? 0 : this.#ejectionSignature();
-    if (this.#set !== null && signature === this.#setSignature) return this.#set;
-    this.#setSignature = signature;
-    return this.#set = hostSet(this.#eligibleHosts());
-  }
-
-  #eligibleHosts(): Host[] {
-    for (const level of this.#priorities) {
-      if (level === undefined) continue;
-      const usable = level.healthy.filter((host) => !this.#isEjected(host));
-      if (usable.length * 100 < this.#panicThreshold * level.all.length) return level.all;
-      if (usable.length > 0) return usable;
-    }
-    return [];
-  }
-
-  #ejectionSignature(): number {
-    let signature = 1;
-    for (const host of this.#hosts.values()) {
-      signature = Math.imul(signature, 31) + (this.#isEjected(host) ? host.slot + 1 : 0) | 0;
-    }
-    return signature;
-  }
 
   #isEjected(host: Host): boolean {
     return Atomics.load(this.shared, host.slot + HostSlot.ejected) === 1;

@@ -63,6 +63,7 @@ function eject(cluster: Cluster, host: Host): void {
   Atomics.store(shared, host.slot + HostSlot.ejectedUntil, until);
   Atomics.add(shared, ejectedAt, 1);
   Atomics.store(shared, host.slot + HostSlot.ejected, 1);
+  Atomics.add(shared, cluster.config.slot + ClusterSlot.healthVersion, 1);
   cluster.thread.log("info", "endpoint ejected", {
     cluster: cluster.config.name,
     endpoint: host.label,

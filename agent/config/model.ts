@@ -80,6 +80,8 @@ export interface HttpConnectionManagerConfig {
   forwardClientCertDetails: "SANITIZE" | "FORWARD_ONLY" | "APPEND_FORWARD" | "SANITIZE_SET" | "ALWAYS_FORWARD_ONLY";
   /** HTTP filters that are switched on, in order, the router last. */
   httpFilters: ("fault" | "router")[];
+  /** Protocols (lower case, `websocket`) to which an `Upgrade` may lead. */
+  upgradeTypes: string[];
 }
 
 export interface AccessLogConfig {
@@ -233,6 +235,8 @@ export interface ClusterConfig {
   idleTimeout: number;
   /** Envoy's healthy_panic_threshold in percent; where it is set it goes before {@link EndpointsConfig.panicThreshold}. */
   panicThreshold?: number;
+  /** Whether the weights of localities decide how load spreads among those of a priority; absent: they do not. */
+  localityWeighted?: boolean;
   tcpKeepalive: { probes: number; time: number; interval: number } | null;
   outlierDetection: OutlierDetectionConfig | null;
   /** Labels of the destination service for metrics: from Istio's `filter_metadata.istio.services`. */
@@ -277,6 +281,8 @@ export interface EndpointsConfig {
   }[];
   /** Envoy's healthy_panic_threshold in percent; 50 by default, 0 switches panic off. */
   panicThreshold: number;
+  /** Percent; absent: 140, Envoy's default. */
+  overprovisioningFactor?: number;
 }
 
 export interface EndpointConfig {

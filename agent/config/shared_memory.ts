@@ -25,7 +25,9 @@ export const ClusterSlot = {
   requests: 7,
   retries: 8,
   overflows: 9,
-  length: 10,
+  /** Counts up with every change of a host's health: what was derived from it must be derived anew. */
+  healthVersion: 10,
+  length: 11,
 } as const;
 
 /** Counters of one endpoint, at `slot + …`. */

@@ -19,6 +19,7 @@ export function sweepOutliers(counters: Int32Array, hosts: Iterable<HostPlace>, 
       Atomics.store(counters, host.slot + HostSlot.consecutiveLocalOriginFailure, 0);
       if (Atomics.compareExchange(counters, host.slot + HostSlot.ejected, 1, 0) === 1) {
         Atomics.sub(counters, host.clusterSlot + ClusterSlot.ejectedHosts, 1);
+        Atomics.add(counters, host.clusterSlot + ClusterSlot.healthVersion, 1);
         returned++;
       }
     } else if (host.interval > 0 && intervalsAt(now, host.interval) > intervalsAt(before, host.interval)) {

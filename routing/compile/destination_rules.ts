@@ -11,6 +11,8 @@ import { exportBreadth, exportedTo } from "./visibility.ts";
 export interface Client {
   namespace: string;
   labels: Record<string, string>;
+  /** `region/zone/subzone`; absent or empty: unknown. Decides which endpoints are near. */
+  locality?: string;
 }
 
 /** The rules of one host for one client, consolidated. The same rules always give the same object. */

@@ -9,6 +9,7 @@ import {
 import { parseClusterName } from "../xds/names.ts";
 import type { Client, RuleSet } from "./destination_rules.ts";
 import { canonicalName, canonicalRevision, selects } from "./labels.ts";
+import { type LocalityGroup, localityPreference, preferNear, sumOfWeights } from "./locality.ts";
 import { meshIndex } from "./mesh_index.ts";
 
 const compiled = new WeakMap<Service, WeakMap<RuleSet, Map<string, ClusterLoadAssignment>>>();
@@ -17,7 +18,8 @@ const compiled = new WeakMap<Service, WeakMap<RuleSet, Map<string, ClusterLoadAs
  * The endpoints of an outbound cluster. Empty for a cluster whose service or subset does not exist, or that the
  * client does not see.
  *
- * @param client decides which DestinationRules define the subset; without one, a client in the service's namespace
+ * @param client decides which DestinationRules define the subset, and which endpoints are near; without one, a client
+ *   in the service's namespace and in no locality
  */
 export function compileEndpoints(mesh: Mesh, clusterName: string, client?: Client): ClusterLoadAssignment {
   const parsed = parseClusterName(clusterName);
@@ -27,12 +29,15 @@ export function compileEndpoints(mesh: Mesh, clusterName: string, client?: Clien
 
   let byRules = compiled.get(service);
   if (byRules === undefined) compiled.set(service, byRules = new WeakMap());
-  let byName = byRules.get(rules);
-  if (byName === undefined) byRules.set(rules, byName = new Map());
-  let assignment = byName.get(clusterName);
+  let byKey = byRules.get(rules);
+  if (byKey === undefined) byRules.set(rules, byKey = new Map());
+  const preference = localityPreference(rules, parsed.subset, parsed.port, mesh.settings, client);
+  const key = preference === null ? clusterName : JSON.stringify([clusterName, preference]);
+  let assignment = byKey.get(key);
   if (assignment === undefined) {
-    assignment = compile(clusterName, subsetEndpoints(service, rules, parsed.subset), parsed.port);
-    byName.set(clusterName, assignment);
+    const groups = byLocality(subsetEndpoints(service, rules, parsed.subset), parsed.port);
+    assignment = assignmentOf(clusterName, preference === null ? groups : preferNear(groups, preference));
+    byKey.set(key, assignment);
   }
   return assignment;
 }
@@ -49,34 +54,46 @@ interface Dialled {
   address: string;
   port: number;
   workloads: [Endpoint, ...Endpoint[]];
+  locality: string;
+  labels: Record<string, string>;
+  weight: number;
 }
 
-function compile(clusterName: string, endpoints: readonly Endpoint[], port: number): ClusterLoadAssignment {
-  const dialled = new Map<string, Dialled>();
+function byLocality(endpoints: readonly Endpoint[], port: number): LocalityGroup<Dialled>[] {
+  const workloads = new Map<string, [Endpoint, ...Endpoint[]]>();
   for (const endpoint of endpoints) {
     const dialPort = endpoint.ports[port];
     if (dialPort === undefined) continue;
     const key = `${endpoint.address} ${dialPort}`;
-    const known = dialled.get(key);
-    if (known === undefined) dialled.set(key, { address: endpoint.address, port: dialPort, workloads: [endpoint] });
-    else known.workloads.push(endpoint);
+    const known = workloads.get(key);
+    if (known === undefined) workloads.set(key, [endpoint]);
+    else known.push(endpoint);
   }
-  const localities = Map.groupBy(dialled.values(), ({ workloads }) => workloads[0].locality);
+  const dialled = [...workloads.values()].map((behind): Dialled => {
+    const { address, ports, locality, labels } = behind[0];
+    return { address, port: ports[port], workloads: behind, locality, labels, weight: weight(behind) };
+  });
+  const localities = Map.groupBy(dialled, ({ locality }) => locality);
+  return [...localities.keys()].sort().map((locality) => {
+    const members = localities.get(locality)!;
+    return { locality, members, weight: sumOfWeights(members), priority: 0 };
+  });
+}
+
+function assignmentOf(clusterName: string, groups: readonly LocalityGroup<Dialled>[]): ClusterLoadAssignment {
   return create(ClusterLoadAssignmentSchema, {
     clusterName,
-    endpoints: [...localities.keys()].sort().map((name) => {
-      const members = localities.get(name)!;
-      return {
-        locality: locality(name),
-        lbEndpoints: members.map(lbEndpoint),
-        loadBalancingWeight: members.reduce((sum, member) => sum + weight(member), 0),
-      };
-    }),
+    endpoints: groups.map((group) => ({
+      locality: locality(group.locality),
+      priority: group.priority,
+      lbEndpoints: group.members.map(lbEndpoint),
+      loadBalancingWeight: group.weight,
+    })),
   });
 }
 
 function lbEndpoint(dialled: Dialled) {
-  const { address, port, workloads } = dialled;
+  const { address, port, workloads, weight } = dialled;
   const filterMetadata: Record<string, JsonObject> = { istio: { workload: workloadMetadata(workloads) } };
   if (workloads[0].tlsMode === "istio") filterMetadata["envoy.transport_socket_match"] = { tlsMode: "istio" };
   return {
@@ -92,13 +109,13 @@ function lbEndpoint(dialled: Dialled) {
       },
     },
     healthStatus: workloads.some(({ healthy }) => healthy) ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY,
-    loadBalancingWeight: weight(dialled),
+    loadBalancingWeight: weight,
     metadata: { filterMetadata },
   };
 }
 
 /** Healthy workloads share the load; Envoy refuses a weight of 0, and Istio takes that for unset. */
-function weight({ workloads }: Dialled): number {
+function weight(workloads: readonly Endpoint[]): number {
   const healthy = workloads.filter((workload) => workload.healthy);
   return (healthy.length === 0 ? workloads : healthy).reduce((sum, workload) => sum + (workload.weight || 1), 0);
 }

@@ -13,6 +13,7 @@ import { connectionPoolFields } from "./connection_pool.ts";
 import type { RuleSet } from "./destination_rules.ts";
 import { serviceIdentities } from "./identity.ts";
 import { outlierDetection } from "./outlier_detection.ts";
+import { isLocalityWeighted, localityLbSetting } from "./locality.ts";
 import { isHttp2 } from "./protocol.ts";
 import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
 import { ADS, autoMutualTls, upstreamMutualTls } from "./transport_socket.ts";
@@ -35,7 +36,7 @@ export function outboundClusters(service: Service, rules: RuleSet, settings: Mes
   if (byRules === undefined) compiled.set(service, byRules = new WeakMap());
   let bySettings = byRules.get(rules);
   if (bySettings === undefined) byRules.set(rules, bySettings = new Map());
-  const key = `${settings.connectTimeout} ${settings.trustDomain}`;
+  const key = JSON.stringify([settings.connectTimeout, settings.trustDomain, settings.localityLbSetting]);
   let clusters = bySettings.get(key);
   if (clusters === undefined) bySettings.set(key, clusters = compile(service, rules, settings));
   return clusters;
@@ -92,7 +93,10 @@ function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster 
     ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, isHttp2(port.protocol)),
     outlierDetection: policy.outlierDetection === undefined ? undefined : outlierDetection(policy.outlierDetection),
     // Endpoints known to be unhealthy are sent too, so panic routing to them stays off unless a rule asks for it.
-    commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
+    commonLbConfig: {
+      healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
+      localityConfigSpecifier: localityConfig(policy, settings),
+    },
     ...transportSocketFields(input, policy),
     metadata: { filterMetadata: { istio: istioMetadata(input, rule) } },
   });
@@ -121,6 +125,12 @@ function istioMetadata({ service, port, subset }: ClusterInput, rule: Destinatio
       ? {}
       : { config: `/apis/${rule.apiVersion}/namespaces/${namespace}/destination-rule/${name}` }),
   };
+}
+
+function localityConfig({ loadBalancer, outlierDetection }: EffectivePolicy, settings: MeshSettings) {
+  const setting = localityLbSetting(loadBalancer, settings);
+  if (!isLocalityWeighted(setting, outlierDetection !== undefined)) return undefined;
+  return { case: "localityWeightedLbConfig" as const, value: {} };
 }
 
 function lbPolicy(settings: LoadBalancerSettings | undefined): Cluster_LbPolicy {

@@ -6,7 +6,9 @@ import { anything, enumeration, type Schema, string, text } from "../yaml/schema
 import type { MeshSettings } from "../mesh.ts";
 import { duration, parseDuration } from "./duration.ts";
 import { inOrderOfText, type Problem, problemOf } from "./problem.ts";
+import { localityLbSetting } from "./schema/load_balancer.ts";
 import { dnsLabel } from "./schema/names.ts";
+import type { LocalityLbSetting } from "./types.ts";
 
 /** Istio's defaults (DefaultMeshConfig in its source). */
 export const defaultMeshSettings: Readonly<MeshSettings> = {
@@ -28,6 +30,7 @@ interface InForce {
   accessLogFile?: string;
   accessLogEncoding?: "TEXT" | "JSON";
   accessLogFormat?: string;
+  localityLbSetting?: LocalityLbSetting;
 }
 
 /** Fields of MeshConfig that this version takes and does not act on. */
@@ -59,7 +62,6 @@ const notInForce = [
   "ingressControllerMode",
   "ingressSelector",
   "ingressService",
-  "localityLbSetting",
   "meshMTLS",
   "outboundClusterStatName",
   "pathNormalization",
@@ -99,6 +101,7 @@ const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   accessLogFile: string(logPath),
   accessLogEncoding: enumeration("TEXT", "JSON"),
   accessLogFormat: text(),
+  localityLbSetting,
   ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
     [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
   },
@@ -143,5 +146,6 @@ function settingsOf(config: InForce): MeshSettings {
     accessLogFile: config.accessLogFile ?? defaultMeshSettings.accessLogFile,
     accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
+    ...(config.localityLbSetting === undefined ? {} : { localityLbSetting: config.localityLbSetting }),
   };
 }

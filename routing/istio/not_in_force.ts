@@ -35,7 +35,6 @@ const virtualService: NotInForce[] = [
 const trafficPolicy: NotInForce[] = [
   { field: "loadBalancer.simple", values: /^PASSTHROUGH$/ },
   { field: "loadBalancer.consistentHash" },
-  { field: "loadBalancer.localityLbSetting" },
   { field: "loadBalancer.zoneAwareLbSetting" },
   { field: "loadBalancer.warmupDurationSecs" },
   { field: "loadBalancer.warmup" },

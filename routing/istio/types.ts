@@ -196,10 +196,21 @@ export interface TrafficPolicy extends Omit<PortTrafficPolicy, "port"> {
 export interface LoadBalancerSettings {
   simple?: "UNSPECIFIED" | "LEAST_CONN" | "RANDOM" | "PASSTHROUGH" | "ROUND_ROBIN" | "LEAST_REQUEST";
   consistentHash?: Record<string, unknown>;
-  localityLbSetting?: Record<string, unknown>;
+  localityLbSetting?: LocalityLbSetting;
   zoneAwareLbSetting?: Record<string, unknown>;
   warmupDurationSecs?: string;
   warmup?: { duration: string; minimumPercent?: number; aggression?: number };
+}
+
+/** Of `distribute`, `failover` and `failoverPriority` at most the last two stand together. */
+export interface LocalityLbSetting {
+  /** Localities are `region/zone/subzone`; `*` at the end stands for all below. */
+  distribute?: { from?: string; to?: Record<string, number> }[];
+  /** Between regions. */
+  failover?: { from?: string; to?: string }[];
+  /** Label names, or `name=value`. */
+  failoverPriority?: string[];
+  enabled?: boolean;
 }
 
 export interface ConnectionPoolSettings {

@@ -104,7 +104,8 @@ Deno.test("load is distributed over localities by the weights that the rule give
     [none, { locality: "asia/y" }],
   ], {
     locality: "eu/a",
-    trafficPolicy: '{ loadBalancer: { localityLbSetting: { distribute: [{ from: "eu/*", to: { "eu/a": 80, us: 20 } }] } } }',
+    trafficPolicy:
+      '{ loadBalancer: { localityLbSetting: { distribute: [{ from: "eu/*", to: { "eu/a": 80, us: 20 } }] } } }',
   });
   const answers = await service.tally(400);
   assertShare(answers.near, 400, 80);

@@ -59,6 +59,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
     outlierDetection: outlierDetection(resource.outlierDetection, place.field("outlier_detection")),
     service: destinationService(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),
+    ...(commonLbConfig?.localityConfigSpecifier.case === "localityWeightedLbConfig" ? { localityWeighted: true } : {}),
   };
   return {
     cluster,

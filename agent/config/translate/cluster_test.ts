@@ -101,6 +101,14 @@ Deno.test("gives the endpoints that stand in a static cluster, with its panic th
   assert.deepEqual(endpoints?.localities[0].endpoints.map(({ address, port }) => [address, port]), [["127.0.0.1", 9]]);
 });
 
+Deno.test("takes locality weights into account where the cluster says so", () => {
+  const { cluster } = translateCluster(message(ClusterSchema, {
+    name: "c",
+    commonLbConfig: { localityWeightedLbConfig: {} },
+  }));
+  assert.equal(cluster.localityWeighted, true);
+});
+
 const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const optionsType = `type.googleapis.com/${options}`;
 const refusals: [string, JsonObject, string][] = [
@@ -136,9 +144,9 @@ const refusals: [string, JsonObject, string][] = [
     'transport_socket_matches[0].match["a"]',
   ],
   [
-    "locality weights",
-    { commonLbConfig: { localityWeightedLbConfig: {} } },
-    "common_lb_config.locality_weighted_lb_config",
+    "zone aware load balancing",
+    { commonLbConfig: { zoneAwareLbConfig: {} } },
+    "common_lb_config.zone_aware_lb_config",
   ],
 ];
 for (const [what, fields, path] of refusals) {

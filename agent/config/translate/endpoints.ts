@@ -21,7 +21,8 @@ export type SlotlessEndpoints = Omit<EndpointsConfig, "localities"> & {
 
 /** Envoy's default of healthy_panic_threshold, in percent. */
 export const defaultPanicThreshold = 50;
-const defaultOverprovisioningFactor = 140;
+/** Envoy's limit. */
+const maximumPriority = 128;
 
 /**
  * @param cluster name of the cluster whose endpoints these are; the resource may be named otherwise
@@ -35,12 +36,11 @@ export function translateEndpoints(resource: ClusterLoadAssignment, cluster: str
 
 /** As {@link translateEndpoints}, for an assignment that stands at `place` in a resource that has been checked. */
 export function endpointsConfig(resource: ClusterLoadAssignment, cluster: string, place: Place): SlotlessEndpoints {
-  place.field("policy.overprovisioning_factor").require(
-    (resource.policy?.overprovisioningFactor ?? defaultOverprovisioningFactor) === defaultOverprovisioningFactor,
-    `want ${defaultOverprovisioningFactor}, the default`,
-  );
+  const overprovisioningFactor = resource.policy?.overprovisioningFactor;
+  place.field("policy.overprovisioning_factor").require(overprovisioningFactor !== 0, "want at least 1");
   const localities = resource.endpoints.map((group, index) => {
     const at = place.field("endpoints").item(index);
+    at.field("priority").require(group.priority <= maximumPriority, `want at most ${maximumPriority}`);
     return {
       priority: group.priority,
       locality: localityName(group.locality),
@@ -48,7 +48,12 @@ export function endpointsConfig(resource: ClusterLoadAssignment, cluster: string
       endpoints: group.lbEndpoints.map((endpoint, i) => endpointConfig(endpoint, at.field("lb_endpoints").item(i))),
     };
   });
-  return { cluster, localities, panicThreshold: defaultPanicThreshold };
+  return {
+    cluster,
+    localities,
+    panicThreshold: defaultPanicThreshold,
+    ...(overprovisioningFactor === undefined ? {} : { overprovisioningFactor }),
+  };
 }
 
 function endpointConfig(endpoint: LbEndpoint, place: Place): SlotlessEndpoint {

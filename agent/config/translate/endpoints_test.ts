@@ -18,6 +18,7 @@ Deno.test("translates endpoints with priorities, weights, health and labels", ()
   assert.deepEqual(translateEndpoints(fromFile(ClusterLoadAssignmentSchema, "endpoints.json"), "c"), {
     cluster: "c",
     panicThreshold: 50,
+    overprovisioningFactor: 140,
     localities: [
       {
         priority: 0,
@@ -90,6 +91,13 @@ for (const [what, fields, path] of refusals) {
 Deno.test("refuses policies that change how endpoints are chosen", () => {
   const refused = (policy: JsonObject) =>
     refusedAt(() => translateEndpoints(message(ClusterLoadAssignmentSchema, { clusterName: "c", policy }), "c"));
-  assert.equal(refused({ overprovisioningFactor: 100 }), "endpoints c: policy.overprovisioning_factor");
+  assert.equal(refused({ overprovisioningFactor: 0 }), "endpoints c: policy.overprovisioning_factor");
   assert.equal(refused({ dropOverloads: [{ category: "x" }] }), "endpoints c: policy.drop_overloads");
+});
+
+Deno.test("takes the overprovisioning factor, and no priority beyond Envoy's limit", () => {
+  const translate = (json: JsonObject) =>
+    translateEndpoints(message(ClusterLoadAssignmentSchema, { clusterName: "c", ...json }), "c");
+  assert.equal(translate({ policy: { overprovisioningFactor: 120 } }).overprovisioningFactor, 120);
+  assert.equal(refusedAt(() => translate({ endpoints: [{ priority: 129 }] })), "endpoints c: endpoints[0].priority");
 });

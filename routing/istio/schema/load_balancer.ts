@@ -2,7 +2,7 @@
 import { atMostOne, list, map, message, required } from "../../yaml/collections.ts";
 import { boolean, enumeration, integer, nonEmpty, number, type Schema, string } from "../../yaml/schema.ts";
 import { duration } from "../duration.ts";
-import type { LoadBalancerSettings } from "../types.ts";
+import type { LoadBalancerSettings, LocalityLbSetting } from "../types.ts";
 import { headerName } from "./names.ts";
 
 interface Cookie {
@@ -64,15 +64,8 @@ const distribute = message<Distribute>({ from: string(nonEmpty), to: map(integer
   if (sum !== 100) cursor.at("to").error(`the weights must sum up to 100, found ${sum}`);
 });
 
-interface LocalitySetting {
-  distribute?: Distribute[];
-  failover?: Failover[];
-  failoverPriority?: string[];
-  enabled?: boolean;
-}
-
 /** Also of MeshConfig. */
-export const localityLbSetting = message<LocalitySetting>({
+export const localityLbSetting = message<LocalityLbSetting>({
   distribute: list(distribute),
   failover,
   failoverPriority: list(string(nonEmpty)),
@@ -99,7 +92,7 @@ const zoneAwareLbSetting = message<ZoneAwareSetting>({
 export const loadBalancer: Schema<LoadBalancerSettings> = message<LoadBalancerSettings>({
   simple: enumeration("UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"),
   consistentHash: consistentHash as Schema<Record<string, unknown>>,
-  localityLbSetting: localityLbSetting as Schema<Record<string, unknown>>,
+  localityLbSetting,
   zoneAwareLbSetting: zoneAwareLbSetting as Schema<Record<string, unknown>>,
   warmupDurationSecs: duration(),
   warmup: message<NonNullable<LoadBalancerSettings["warmup"]>>({

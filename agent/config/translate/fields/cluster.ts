@@ -4,6 +4,7 @@ import {
   CircuitBreakersSchema,
 } from "../../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import {
+  Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema,
   Cluster_CommonLbConfigSchema,
   Cluster_EdsClusterConfigSchema,
   Cluster_LeastRequestLbConfigSchema,
@@ -32,9 +33,10 @@ export const clusterFields = [
   message(Cluster_EdsClusterConfigSchema, "eds_config service_name"),
   message(Cluster_LeastRequestLbConfigSchema, "choice_count"),
   message(Cluster_RoundRobinLbConfigSchema, ""),
-  message(Cluster_CommonLbConfigSchema, "healthy_panic_threshold", {
+  message(Cluster_CommonLbConfigSchema, "healthy_panic_threshold locality_weighted_lb_config", {
     update_merge_window: "endpoint updates are applied at once, which shows the same hosts sooner",
   }),
+  message(Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema, ""),
   message(CircuitBreakersSchema, "thresholds"),
   message(
     CircuitBreakers_ThresholdsSchema,
