@@ -11,6 +11,8 @@ import { Handshake } from "./handshake.ts";
 
 /** Connections taken in one turn of the loop at the most, so that those that exist are not starved. */
 const acceptsPerTurn = 64;
+/** Connections that the kernel takes ahead of us at the most. */
+const queueLength = 4096;
 /** How long to wait when no descriptor is left, milliseconds. */
 const resourcePause = 100;
 
@@ -37,7 +39,11 @@ export class ListeningAddress implements Watcher {
   }
 
   onEvents(_events: number): void {
-    for (let i = 0; i < acceptsPerTurn; i++) {
+    this.#accept(acceptsPerTurn);
+  }
+
+  #accept(most: number): void {
+    for (let i = 0; i < most; i++) {
       const socket = this.#socket.accept();
       if (socket === NO_CONNECTION) return;
       if (socket === NO_RESOURCES) return this.#pause();
@@ -84,6 +90,8 @@ export class ListeningAddress implements Watcher {
   }
 
   close(): void {
+    // Connections that the kernel has taken for us are served: with their socket it would reset them.
+    this.#accept(queueLength);
     this.thread.loop.clearTimer(this.#retry);
     this.thread.loop.unwatch(this.#socket.descriptor);
     this.#socket.close();

@@ -121,6 +121,7 @@ export function connectionManager(overrides: Partial<HttpConnectionManagerConfig
     generateRequestId: true,
     forwardClientCertDetails: "SANITIZE",
     httpFilters: ["fault", "router"],
+    upgradeTypes: ["websocket"],
     ...overrides,
   };
 }
