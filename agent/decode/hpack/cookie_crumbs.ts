@@ -18,15 +18,17 @@ export function joinCookieCrumbs(list: HeaderSink): void {
   let neverIndexed = 0;
   for (let i = 0; i < count; i++) {
     if (!isCookie(list, i)) continue;
+    const start = fields.valueStart(i);
+    const end = fields.valueEnd(i);
+    neverIndexed |= list.neverIndexed[i];
+    // An empty crumb at the end would leave a space there, which HTTP/2 forbids (RFC 9113 §8.2.1).
+    if (start === end) continue;
     if (joinedEnd > joinedStart + nameAndColon.length) {
       bytes[joinedEnd++] = SEMICOLON;
       bytes[joinedEnd++] = SPACE;
     }
-    const start = fields.valueStart(i);
-    const end = fields.valueEnd(i);
     bytes.copyWithin(joinedEnd, start, end);
     joinedEnd += end - start;
-    neverIndexed |= list.neverIndexed[i];
   }
 
   // Then the lines close up over the crumbs. Each field is read before its place is written, for none moves back.
