@@ -6,6 +6,7 @@ import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
 import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
 import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
+import { BodyKind } from "./decode/framing.ts";
 import { Known } from "./decode/known_headers.ts";
 import { keepTrailers } from "./decode/trailers.ts";
 import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
@@ -32,6 +33,7 @@ export class Exchange implements UpstreamRequest {
   readonly head: ByteQueue;
   readonly body: ByteQueue;
   trailers: Fields | null = null;
+  upgrade = "";
   bodyKind = 0;
   bodyLength = 0;
   requestComplete = false;
@@ -68,6 +70,9 @@ export class Exchange implements UpstreamRequest {
   #replayable = true;
   #retrying = false;
   #responseStarted = false;
+  /** The two ends speak another protocol now: each side ends by itself. */
+  #tunnel = false;
+  #tunnelHalfClosed = false;
   #overall: Timer;
   /** Fault delay, then back-off or per-try timeout: never two of them at once. */
   #step: Timer;
@@ -90,8 +95,13 @@ export class Exchange implements UpstreamRequest {
     this.isHead = downstream.isHead;
     const contentType = head.fields.first[Known.contentType];
     this.grpc = contentType >= 0 && startsWithGrpc(head, contentType);
-    const formats = downstream.link.chain.logFormats;
-    if (formats.length > 0) this.entry = newEntry(formats, head, downstream.protocol, Date.now());
+  }
+
+  /** Notes what the log will tell of the request, if it is logged: its target in the one spelling that counts. */
+  openLogEntry(head: RequestHead): void {
+    const { link, protocol } = this.downstream!;
+    const formats = link.chain.logFormats;
+    if (formats.length > 0) this.entry = newEntry(formats, head, protocol, Date.now());
   }
 
   /** Sends the request, whose head has been written, to a host of {@link cluster}. */
@@ -104,7 +114,7 @@ export class Exchange implements UpstreamRequest {
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
     this.host = host;
     // Waiting for a connection counts.
-    if (this.requestComplete) this.#requestSent();
+    if (this.#awaitsResponse) this.#requestSent();
     if (retry === null) this.#replayable = false;
     this.#waitingIn = host;
     if (!host.pool.request(this)) {
@@ -140,7 +150,8 @@ export class Exchange implements UpstreamRequest {
   onRequestEnd(): void {
     this.requestComplete = true;
     this.upstream?.sendEnd();
-    this.#requestSent();
+    if (!this.#tunnel) this.#requestSent();
+    else if (this.#tunnelHalfClosed) this.#endTunnel();
   }
 
   /** Whether the caller should pause: what it sent has not gone out. */
@@ -173,8 +184,8 @@ export class Exchange implements UpstreamRequest {
     Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.requests, 1);
     Atomics.add(cluster.shared, this.host!.slot + HostSlot.activeRequests, 1);
     if (!this.#replayable) this.body.clear();
-    if (this.requestComplete) this.#requestSent();
-    else if (!stream.congested) this.downstream!.resumeRequest();
+    if (this.#awaitsResponse) this.#requestSent();
+    if (!this.requestComplete && !stream.congested) this.downstream!.resumeRequest();
   }
 
   onConnectFailure(failure: ConnectFailure): void {
@@ -198,6 +209,8 @@ export class Exchange implements UpstreamRequest {
     }
     this.thread.loop.clearTimer(this.#step);
     this.#responseStarted = true;
+    this.#tunnel = body.kind === BodyKind.tunnel;
+    if (this.#tunnel) this.thread.loop.clearTimer(this.#overall);
     this.status = head.status;
     this.grpcStatus = grpcStatus;
     const upstreamTime = this.thread.loop.now - this.#attemptStart;
@@ -217,6 +230,10 @@ export class Exchange implements UpstreamRequest {
   }
 
   onResponseEnd(): void {
+    if (this.#tunnel && !this.requestComplete) {
+      this.#tunnelHalfClosed = true;
+      return this.downstream!.endResponse();
+    }
     this.#detach();
     this.downstream!.endResponse();
     this.finish();
@@ -225,8 +242,8 @@ export class Exchange implements UpstreamRequest {
   onFailure(failure: StreamFailure): void {
     recordLocalFailure(this.cluster!, this.host!);
     this.#detach();
-    const outcome = failure === "reset" ? outcomes.reset : outcomes.upstreamProtocolError;
-    this.#failAttempt("reset", outcome);
+    const outcome = failure === "protocolError" ? outcomes.upstreamProtocolError : outcomes.reset;
+    this.#failAttempt(failure === "refused" ? "refused" : "reset", outcome);
   }
 
   onRequestDrained(): void {
@@ -238,6 +255,16 @@ export class Exchange implements UpstreamRequest {
   }
 
   // ------------------------------------------------------------------------------------------------- attempts
+
+  /** Whether all is sent that will be before the response comes. */
+  get #awaitsResponse(): boolean {
+    return this.requestComplete || this.bodyKind === BodyKind.tunnel;
+  }
+
+  #endTunnel(): void {
+    this.#detach();
+    this.finish();
+  }
 
   #requestSent(): void {
     // Before the first attempt a fault's delay runs, which does not count.
@@ -255,9 +282,9 @@ export class Exchange implements UpstreamRequest {
 
   #onTimeout(): void {
     if (this.host !== null && this.upstream !== null) recordLocalFailure(this.cluster!, this.host);
+    if (this.#responseStarted) return this.cutOff(Flag.UT);
     this.#release();
-    if (this.#responseStarted) this.#abort(Flag.UT);
-    else this.reply(outcomes.upstreamTimeout);
+    this.reply(outcomes.upstreamTimeout);
   }
 
   /** An attempt ended without a response: another one, or the reply that tells why not. */
@@ -313,6 +340,12 @@ export class Exchange implements UpstreamRequest {
   giveUp(outcome: Outcome): void {
     this.#release();
     this.reply(outcome);
+  }
+
+  /** Ends a response that has begun, before it is whole. */
+  cutOff(flag: number): void {
+    this.#release();
+    this.#abort(flag);
   }
 
   respond(status: number, body: string, flag: number, headers: string, close: boolean, overloaded: boolean): void {
@@ -377,6 +410,8 @@ export class Exchange implements UpstreamRequest {
     if (this.#tried.length > 0) this.#tried = [];
     this.#replayable = true;
     this.#retrying = this.#responseStarted = false;
+    this.#tunnel = this.#tunnelHalfClosed = false;
+    this.upgrade = "";
     this.#onStep = nothing;
   }
 }

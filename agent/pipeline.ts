@@ -1,7 +1,7 @@
 /**
  * The stages of a request, in order:
  *
- *   accept → decode → identify → route → filter → balance → upstream → respond → record
+ *   accept → decode → identify → canonicalize → route → filter → balance → upstream → respond → record
  *
  * `accept/` and `identify/` have made the connection what it is, `decode/` has read the head; from here the request
  * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
@@ -13,6 +13,7 @@ import { injectFault } from "./filters/fault.ts";
 import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
 import { redirectHeaders } from "./respond/redirect.ts";
 import { outcomes } from "./respond/outcome.ts";
+import { canonicalizeTarget, canonicalLocation, Target } from "./route/canonical_target.ts";
 import { chooseCluster, type ForwardAction, type Route } from "./route/route_table.ts";
 import { writeRequestHead } from "./upstream/request_head.ts";
 
@@ -21,7 +22,15 @@ const httpsScheme = ascii("x-forwarded-proto: https\r\n");
 
 /** Takes a request whose head has been parsed as far as it goes at once. */
 export function handleRequest(exchange: Exchange, head: RequestHead): void {
-  const route = exchange.downstream!.link.chain.routes?.select(head) ?? null;
+  const { chain } = exchange.downstream!.link;
+  const target = canonicalizeTarget(head, chain.http);
+  exchange.openLogEntry(head);
+  if (target === Target.refused) return exchange.reply(outcomes.ambiguousPath);
+  if (target === Target.redirected) return exchange.respond(307, "", 0, canonicalLocation(head), false, false);
+  const route = chain.routes?.select(head) ?? null;
+  if (exchange.upgrade !== "" && !chain.http.upgradeTypes.includes(exchange.upgrade)) {
+    return exchange.reply(outcomes.upgradeNotAllowed);
+  }
   if (route === null) return exchange.reply(outcomes.noRoute);
   exchange.route = route;
   const { action } = route;

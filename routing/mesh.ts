@@ -23,9 +23,14 @@ export interface MeshSettings {
   accessLogEncoding: "TEXT" | "JSON";
   /** Envoy's format string; empty: Istio's default. */
   accessLogFormat: string;
+  /** How paths are spelt before rules look at them; absent: BASE, Istio's default. */
+  pathNormalization?: PathNormalization;
   /** How callers prefer endpoints near them, where no rule says otherwise; absent: failover by locality, Istio's default. */
   localityLbSetting?: LocalityLbSetting;
 }
+
+/** MeshConfig's `pathNormalization.normalization`; its DEFAULT is BASE. */
+export type PathNormalization = "NONE" | "BASE" | "MERGE_SLASHES" | "DECODE_AND_MERGE_SLASHES";
 
 export interface ServicePort {
   name: string;

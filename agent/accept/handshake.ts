@@ -4,6 +4,7 @@
  */
 import { DownstreamLink } from "../downstream_stream.ts";
 import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import { Http2ServerConnection } from "../decode/http2/server_connection.ts";
 import { clientCertElement } from "../identify/forwarded_client_cert.ts";
 import { spiffePrincipal } from "../identify/certificate_names.ts";
 import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../sys/epoll.ts";
@@ -91,7 +92,8 @@ export class Handshake implements Watcher {
     // In the mesh every peer has exactly one identity; a certificate without it says nothing that we can judge by.
     if (chain.config.tls?.requireClientCertificate && chain.inbound && principal === "") return this.#close();
     this.#leave();
-    new Http1ServerConnection(
+    const Codec = this.#tls?.applicationProtocol() === "h2" ? Http2ServerConnection : Http1ServerConnection;
+    new Codec(
       this.thread,
       this.socket,
       this.#tls,

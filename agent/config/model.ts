@@ -5,6 +5,9 @@
  * tables from this. Names are Envoy's in camelCase. All times are milliseconds; 0 means "off" unless said otherwise.
  */
 
+import type { HostRules } from "../../routing/canonical/host.ts";
+import type { PathRules } from "../../routing/canonical/path.ts";
+
 /** One workload of this agent as the data plane knows it: an xDS node with its own listeners, clusters and routes. */
 export interface ProxyDescription {
   /** Unique on this agent: the workload's name. Every listener, cluster and route below belongs to one proxy. */
@@ -78,6 +81,10 @@ export interface HttpConnectionManagerConfig {
   useRemoteAddress: boolean;
   generateRequestId: boolean;
   forwardClientCertDetails: "SANITIZE" | "FORWARD_ONLY" | "APPEND_FORWARD" | "SANITIZE_SET" | "ALWAYS_FORWARD_ONLY";
+  /** How paths are spelt before anything looks at them; absent: as they come. */
+  paths?: PathRules;
+  /** What of the authority is left out before anything looks at it; absent: nothing. */
+  hosts?: HostRules;
   /** HTTP filters that are switched on, in order, the router last. */
   httpFilters: ("fault" | "router")[];
   /** Protocols (lower case, `websocket`) to which an `Upgrade` may lead. */
@@ -160,7 +167,26 @@ export interface RouteActionConfig {
   regexRewrite: { pattern: string; substitution: string } | null;
   /** Empty: none. */
   hostRewrite: string;
+  /** What requests that shall go to the same host have in common; absent: nothing. */
+  hashPolicies?: HashPolicyConfig[];
 }
+
+/** One part of a request's hash. `terminal`: once there is a hash, later policies are left out. */
+export type HashPolicyConfig =
+  & { terminal: boolean }
+  & (
+    | { kind: "header"; name: string }
+    | {
+      kind: "cookie";
+      name: string;
+      path: string;
+      /** Seconds, 0: as long as the session; `null`: a cookie that is missing is not made. */
+      ttl: number | null;
+      attributes: { name: string; value: string }[];
+    }
+    | { kind: "sourceAddress" }
+    | { kind: "queryParameter"; name: string }
+  );
 
 export interface WeightedClusterConfig {
   name: string;
@@ -218,7 +244,11 @@ export interface ClusterConfig {
   name: string;
   /** `static` and `eds` take {@link EndpointsConfig}; `blackhole` has no endpoint, `passthrough` dials what the caller named. */
   type: "static" | "eds" | "passthrough";
-  lbPolicy: "ROUND_ROBIN" | "LEAST_REQUEST" | "RANDOM";
+  lbPolicy: "ROUND_ROBIN" | "LEAST_REQUEST" | "RANDOM" | "RING_HASH" | "MAGLEV";
+  /** Of RING_HASH. */
+  ringHash?: { minimumSize: number; maximumSize: number; hashFunction: "XX_HASH" | "MURMUR_HASH_2" };
+  /** Size of MAGLEV's table, a prime number. */
+  maglevTableSize?: number;
   connectTimeout: number;
   /** First entry whose labels are all in the endpoint's `transportSocketMatch` is taken; none: {@link tls}. */
   transportSocketMatches: { match: Record<string, string>; tls: UpstreamTlsConfig | null }[];
@@ -233,6 +263,11 @@ export interface ClusterConfig {
   maxRequestsPerConnection: number;
   /** How long an idle pooled connection is kept. */
   idleTimeout: number;
+  /**
+   * Set where the hosts speak HTTP/2: on plaintext connections by prior knowledge, under TLS as ALPN offers it. At most
+   * this many streams a connection, fewer where the host says so.
+   */
+  http2?: { maxConcurrentStreams: number };
   /** Envoy's healthy_panic_threshold in percent; where it is set it goes before {@link EndpointsConfig.panicThreshold}. */
   panicThreshold?: number;
   /** Whether the weights of localities decide how load spreads among those of a priority; absent: they do not. */
@@ -292,6 +327,8 @@ export interface EndpointConfig {
   weight: number;
   healthy: boolean;
   transportSocketMatch: Record<string, string>;
+  /** What the host's places in hash tables depend on; absent: address and port. */
+  hashKey?: string;
   /** For metrics; fields may be empty. */
   workload: WorkloadLabels;
   /** First of {@link SharedLayout.hostSlotLength} counters in shared memory, given by the main thread. */

@@ -42,7 +42,7 @@ function isKeepAlive(fields: Fields): boolean {
 }
 
 /** Whether Connection lists `option` (lower case). */
-function hasOption(fields: Fields, option: string): boolean {
+export function hasOption(fields: Fields, option: string): boolean {
   let found = false;
   eachOption(fields, (start, end) => {
     if (end - start !== option.length) return;

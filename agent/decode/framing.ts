@@ -8,7 +8,8 @@ import { parseFields, ParseResult } from "./http1/parse_head.ts";
 import { Known } from "./known_headers.ts";
 import { admitTrailers } from "./trailers.ts";
 
-export const BodyKind = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
+/** `tunnel`: bytes of another protocol, in both directions, until each side ends its own. */
+export const BodyKind = { none: 0, length: 1, chunked: 2, untilClose: 3, tunnel: 4 } as const;
 
 /** Bytes of a chunk line beyond its size, and of a trailer section, that are borne. */
 const maximumExtension = 256;
@@ -87,6 +88,16 @@ export class BodyReader {
     return this.#begin(BodyKind.untilClose, 0);
   }
 
+  /** What follows the head is another protocol's. */
+  startTunnel(): void {
+    this.#begin(BodyKind.tunnel, 0);
+  }
+
+  /** The sender of a tunnel has ended its side. */
+  endTunnel(): void {
+    this.done = true;
+  }
+
   #begin(kind: number, length: number): number {
     this.kind = kind;
     this.length = length;
@@ -107,7 +118,7 @@ export class BodyReader {
   next(bytes: Uint8Array, position: number, end: number): number {
     if (this.kind === BodyKind.chunked) return this.#nextChunked(bytes, position, end);
     this.dataStart = position;
-    if (this.kind === BodyKind.untilClose) return this.dataEnd = end;
+    if (this.kind === BodyKind.untilClose || this.kind === BodyKind.tunnel) return this.dataEnd = end;
     const taken = Math.min(end - position, this.#remaining);
     this.#remaining -= taken;
     this.done = this.#remaining === 0;

@@ -114,7 +114,6 @@ export class Fields {
 }
 
 export class RequestHead {
-  readonly fields: Fields;
   methodStart = 0;
   methodEnd = 0;
   /** Path with its query, in origin form. */
@@ -128,9 +127,7 @@ export class RequestHead {
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   minorVersion = 1;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.fields = new Fields(bytes);
-  }
+  constructor(readonly fields: Fields) {}
 
   get method(): string {
     return latin1(this.fields.bytes, this.methodStart, this.methodEnd);
@@ -146,11 +143,8 @@ export class RequestHead {
 }
 
 export class ResponseHead {
-  readonly fields: Fields;
   status = 0;
   minorVersion = 1;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.fields = new Fields(bytes);
-  }
+  constructor(readonly fields: Fields) {}
 }

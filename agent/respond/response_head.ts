@@ -36,27 +36,10 @@ export function writeResponseHead(
   upstreamTime: number,
   mutations: readonly CompiledMutation[],
 ): boolean {
-  const { fields, status } = head;
-  dropHopByHop(fields);
-  fields.drop(Known.server);
-  fields.drop(Known.upstreamServiceTime);
-  for (let i = 0; i < mutations.length; i++) mutations[i].drop(fields);
-
-  const line = statusLine(status);
-  out.appendAll(line);
-  writeKept(out, fields);
-  for (let i = 0; i < mutations.length; i++) mutations[i].append(fields, out);
-  out.appendAll(serviceTime);
-  appendNumber(out, Math.round(upstreamTime));
-  if (!fields.has(Known.date)) out.append(dateLine(), 0, dateLine().length);
-  out.append(framing.server, 0, framing.server.length);
-
+  out.appendAll(statusLine(head.status));
+  const bodiless = writeResponseFields(out, head, body, framing, upstreamTime, mutations);
   let inChunks = false;
-  const bodiless = status === 204 || status === 304 || framing.isHead;
-  if (body.kind === BodyKind.length || (bodiless && fields.has(Known.contentLength) && status !== 204)) {
-    out.appendText("content-length: ");
-    appendNumber(out, body.length);
-  } else if (body.kind !== BodyKind.none && !framing.http10) {
+  if (body.kind !== BodyKind.none && body.kind !== BodyKind.length && !bodiless && !framing.http10) {
     inChunks = true;
     out.appendAll(chunked);
   } else if (body.kind === BodyKind.none && !bodiless) {
@@ -67,6 +50,37 @@ export function writeResponseHead(
   return inChunks;
 }
 
+/**
+ * Writes the fields of an upstream's response that are the same for every protocol, as `name: value` lines; returns
+ * whether such a response has no body whatever its fields say.
+ */
+export function writeResponseFields(
+  out: ByteQueue,
+  head: ResponseHead,
+  body: BodyFraming,
+  framing: ResponseFraming,
+  upstreamTime: number,
+  mutations: readonly CompiledMutation[],
+): boolean {
+  const { fields, status } = head;
+  dropHopByHop(fields);
+  fields.drop(Known.server);
+  fields.drop(Known.upstreamServiceTime);
+  for (let i = 0; i < mutations.length; i++) mutations[i].drop(fields);
+  writeKept(out, fields);
+  for (let i = 0; i < mutations.length; i++) mutations[i].append(fields, out);
+  out.appendAll(serviceTime);
+  appendNumber(out, Math.round(upstreamTime));
+  if (!fields.has(Known.date)) out.appendAll(dateLine());
+  out.appendAll(framing.server);
+  const bodiless = status === 204 || status === 304 || framing.isHead;
+  if (body.kind === BodyKind.length || (bodiless && fields.has(Known.contentLength) && status !== 204)) {
+    out.appendText("content-length: ");
+    appendNumber(out, body.length);
+  }
+  return bodiless;
+}
+
 /** Writes a whole reply of the proxy itself. `headers`: further lines, each with its end. */
 export function writeLocalReply(
   out: ByteQueue,
@@ -75,16 +89,26 @@ export function writeLocalReply(
   headers: string,
   framing: ResponseFraming,
 ): void {
-  const line = statusLine(status);
-  out.appendAll(line);
-  if (body.length > 0) out.appendText("content-type: text/plain\r\n");
-  out.appendText(headers);
-  if (status >= 200 && status !== 204 && status !== 304) out.appendText(`content-length: ${body.length}\r\n`);
-  out.append(dateLine(), 0, dateLine().length);
-  out.append(framing.server, 0, framing.server.length);
+  out.appendAll(statusLine(status));
+  writeLocalReplyFields(out, status, body.length, headers, framing);
   writeConnection(out, framing);
   out.appendAll(lineEnd);
   if (!framing.isHead && status !== 204 && status !== 304) out.appendAll(body);
+}
+
+/** Writes the fields of a reply of the proxy itself that are the same for every protocol. */
+export function writeLocalReplyFields(
+  out: ByteQueue,
+  status: number,
+  bodyLength: number,
+  headers: string,
+  framing: ResponseFraming,
+): void {
+  if (bodyLength > 0) out.appendText("content-type: text/plain\r\n");
+  out.appendText(headers);
+  if (status >= 200 && status !== 204 && status !== 304) out.appendText(`content-length: ${bodyLength}\r\n`);
+  out.appendAll(dateLine());
+  out.appendAll(framing.server);
 }
 
 function writeConnection(out: ByteQueue, framing: ResponseFraming): void {

@@ -89,6 +89,7 @@ export function refusingListener(address: string, port: number): ControlChange[]
             generateRequestId: false,
             forwardClientCertDetails: "SANITIZE",
             httpFilters: ["router"],
+            upgradeTypes: [],
           },
         }],
         accessLog: [],

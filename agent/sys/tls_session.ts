@@ -102,6 +102,11 @@ export class TlsSession {
     return new TextDecoder().decode(bytes.slice(0));
   }
 
+  /** Sends close_notify: the peer reads an end of stream, and may go on sending. */
+  finishWriting(): void {
+    if (ssl.SSL_shutdown(this.#open()) < 0) crypto.ERR_clear_error();
+  }
+
   /** Sends close_notify, then frees the session. The socket is its owner's. */
   close(): void {
     const session = this.#open();

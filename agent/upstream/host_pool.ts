@@ -1,12 +1,14 @@
 /**
- * Connections of one data thread to one host: idle ones to use again, and requests that wait for one. Limits are the
- * cluster's circuit breakers, counted in shared memory for all threads together.
+ * Connections of one data thread to one host, and requests that wait for one: HTTP/1.1 connections carry one request at
+ * a time and wait idle for the next, an HTTP/2 connection carries many. Limits are the cluster's circuit breakers,
+ * counted in shared memory for all threads together.
  */
 import { ClusterSlot } from "../config/shared_memory.ts";
 import type { Cluster, Host } from "../balance/cluster.ts";
 import { SocketError } from "../sys/socket.ts";
 import { type ConnectFailure, Connector, type ConnectOwner, isOutdated, type UpstreamChannel } from "./connector.ts";
 import { Http1ClientConnection } from "./http1_client_connection.ts";
+import { Http2ClientConnection } from "./http2_client_connection.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 
 export class HostPool implements ConnectOwner {
@@ -15,7 +17,11 @@ export class HostPool implements ConnectOwner {
   readonly #shared: Int32Array;
   /** The most recently used last: it is taken first. */
   readonly #idle: Http1ClientConnection[] = [];
+  /** Those that take new requests. */
+  readonly #http2: Http2ClientConnection[] = [];
   readonly #waiting: UpstreamRequest[] = [];
+  /** Whether one connection may serve all that wait: HTTP/2 is offered, and the host has not declined it. */
+  #mayMultiplex: boolean;
   #connecting = 0;
   #connections = 0;
   #draining = false;
@@ -24,6 +30,7 @@ export class HostPool implements ConnectOwner {
     this.#host = host;
     this.#cluster = host.cluster;
     this.#shared = host.cluster.shared;
+    this.#mayMultiplex = host.tls === null ? host.cluster.config.http2 !== undefined : host.tls.alpn.includes("h2");
   }
 
   /**
@@ -33,6 +40,11 @@ export class HostPool implements ConnectOwner {
   request(request: UpstreamRequest): boolean {
     const { circuitBreakers, slot } = this.#cluster.config;
     if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
+    const shared = this.#withRoom();
+    if (shared !== null) {
+      this.#startOn(shared, request);
+      return true;
+    }
     const idle = this.#idle.pop();
     if (idle !== undefined) {
       idle.start(request);
@@ -76,7 +88,59 @@ export class HostPool implements ConnectOwner {
 
   connected(channel: UpstreamChannel): void {
     this.#connecting--;
-    this.release(new Http1ClientConnection(channel));
+    const priorKnowledge = channel.tls === null && this.#cluster.config.http2 !== undefined;
+    if (channel.protocol !== "h2" && !priorKnowledge) {
+      this.#mayMultiplex = false;
+      this.release(new Http1ClientConnection(channel));
+      this.#connect();
+      return;
+    }
+    this.#mayMultiplex = true;
+    const connection = new Http2ClientConnection(channel);
+    this.#http2.push(connection);
+    this.serveWaiting();
+    if (this.#draining) this.#retire(connection);
+  }
+
+  /** An HTTP/2 connection may have room: it takes what waits. */
+  serveWaiting(): void {
+    while (this.#waiting.length > 0) {
+      const connection = this.#withRoom();
+      if (connection === null) return this.#connect();
+      this.#leavePending();
+      this.#startOn(connection, this.#waiting.shift()!);
+    }
+  }
+
+  /** An HTTP/2 connection takes no more requests; those it has may finish. */
+  http2Leaves(connection: Http2ClientConnection): void {
+    const index = this.#http2.indexOf(connection);
+    if (index >= 0) this.#http2.splice(index, 1);
+    this.#connect();
+  }
+
+  http2Closed(connection: Http2ClientConnection): void {
+    this.#closed();
+    this.http2Leaves(connection);
+  }
+
+  #withRoom(): Http2ClientConnection | null {
+    for (let i = 0; i < this.#http2.length; i++) {
+      if (this.#http2[i].hasRoom) return this.#http2[i];
+    }
+    return null;
+  }
+
+  #startOn(connection: Http2ClientConnection, request: UpstreamRequest): void {
+    connection.start(request);
+    const limit = this.#cluster.config.maxRequestsPerConnection;
+    if ((limit > 0 && connection.requests >= limit) || isOutdated(connection.channel)) this.#retire(connection);
+  }
+
+  #retire(connection: Http2ClientConnection): void {
+    const index = this.#http2.indexOf(connection);
+    if (index >= 0) this.#http2.splice(index, 1);
+    connection.drain();
   }
 
   /** A new connection did not come about: as in Envoy, every request that waits learns of it. */
@@ -103,6 +167,7 @@ export class HostPool implements ConnectOwner {
   drain(): void {
     this.#draining = true;
     for (const connection of this.#idle.splice(0)) connection.close();
+    for (const connection of [...this.#http2]) this.#retire(connection);
   }
 
   /** Connections made with the certificate of before are not used again. */
@@ -110,11 +175,14 @@ export class HostPool implements ConnectOwner {
     for (const connection of [...this.#idle]) {
       if (isOutdated(connection.channel)) connection.close();
     }
+    for (const connection of [...this.#http2]) {
+      if (isOutdated(connection.channel)) this.#retire(connection);
+    }
   }
 
   #connect(): void {
     const { circuitBreakers, slot } = this.#cluster.config;
-    while (this.#connecting < this.#waiting.length) {
+    while (this.#connecting < (this.#mayMultiplex ? Math.min(this.#waiting.length, 1) : this.#waiting.length)) {
       // Envoy always allows one connection per host, so that a limit of 0 does not mean never.
       const atLimit =
         Atomics.load(this.#shared, slot + ClusterSlot.activeConnections) >= circuitBreakers.maxConnections;

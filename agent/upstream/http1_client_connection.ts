@@ -5,6 +5,7 @@ import type { Fields, ResponseHead } from "../decode/head.ts";
 import { parseResponseHead, ParseResult } from "../decode/http1/parse_head.ts";
 import { appendChunk, appendTrailers, lastChunk } from "../decode/http1/chunks.ts";
 import { ascii } from "../decode/characters.ts";
+import { appendUpgrade, upgradeOf } from "../decode/http1/upgrade.ts";
 import { keepsAlive } from "../decode/connection_options.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
 import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../sys/socket.ts";
@@ -18,6 +19,8 @@ enum State {
   free,
   awaitingHead,
   body,
+  /** The peer has ended its side of a tunnel; ours may go on. */
+  tunnelEnded,
   closed,
 }
 
@@ -67,6 +70,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     out.append(request.head.bytes, request.head.start, request.head.length);
     if (request.bodyKind === BodyKind.chunked) out.appendAll(chunkedFraming);
     else if (request.bodyKind === BodyKind.length) out.appendText(`content-length: ${request.bodyLength}\r\n\r\n`);
+    else if (request.bodyKind === BodyKind.tunnel) appendUpgrade(out, request.upgrade);
     else out.appendAll(emptyLine);
     if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
     if (request.trailers !== null) this.sendTrailers(request.trailers);
@@ -92,6 +96,9 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   sendEnd(): void {
     if (this.#request!.bodyKind === BodyKind.chunked) this.out.appendAll(this.#trailersSent ? emptyLine : lastChunk);
     this.scheduleFlush();
+    if (this.#body.kind !== BodyKind.tunnel) return;
+    if (this.#state === State.tunnelEnded) this.#leaveTunnel();
+    else this.finishAfterFlush();
   }
 
   /** Gives up the request: HTTP/1.1 can only close. */
@@ -155,7 +162,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   /** False: the head breaks the rules. */
   #onHead(): boolean {
     const { status, fields } = this.#head;
-    if (status === 101) return false;
+    if (status === 101) return this.#switchProtocols();
     // Interim responses are for this hop; `Expect` has been answered by the proxy.
     if (status < 200) return true;
     const request = this.#request!;
@@ -168,6 +175,22 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     }
     fields.clear();
     return true;
+  }
+
+  /** False: nobody has asked for it. */
+  #switchProtocols(): boolean {
+    const request = this.#request!;
+    if (request.upgrade === "" || upgradeOf(this.#head.fields) !== request.upgrade) return false;
+    this.#body.startTunnel();
+    this.#state = State.body;
+    request.onResponseHead(this.#head, this.#body);
+    return true;
+  }
+
+  /** Both sides of the tunnel have ended. */
+  #leaveTunnel(): void {
+    this.#request = null;
+    this.closeAfterFlush();
   }
 
   #finish(noExcess: boolean): void {
@@ -193,6 +216,13 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   }
 
   #onEnd(failed: boolean): void {
+    if (this.#state === State.body && this.#body.kind === BodyKind.tunnel && !failed) {
+      const request = this.#request!;
+      this.setReading(false);
+      this.#state = State.tunnelEnded;
+      if (request.requestComplete) this.#leaveTunnel();
+      return request.onResponseEnd();
+    }
     if (this.#state === State.body && this.#body.kind === BodyKind.untilClose && !failed) {
       const request = this.#request!;
       this.#request = null;

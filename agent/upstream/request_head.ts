@@ -13,6 +13,7 @@ import { appendRequestId } from "./request_id.ts";
 
 const versionAndHost = ascii(" HTTP/1.1\r\nhost: ");
 const lineEnd = ascii("\r\n");
+const teTrailers = ascii("te: trailers\r\n");
 
 export interface RequestHeadOptions {
   route: Route;
@@ -34,6 +35,7 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   const { fields } = head;
   const { route, action, clusterHeaders } = options;
   const bytes = fields.bytes;
+  const acceptsTrailers = fields.known(Known.te) === "trailers";
   dropHopByHop(fields);
   fields.drop(Known.host);
   // The proxy has answered it.
@@ -62,6 +64,8 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   out.appendAll(lineEnd);
 
   writeKept(out, fields);
+  // gRPC servers insist on it (and Envoy forwards it).
+  if (acceptsTrailers) out.appendAll(teTrailers);
   if (action.prefixRewrite !== null || action.regexRewrite !== null) {
     out.appendText("x-envoy-original-path: ");
     appendRange(out, bytes, head.pathStart, head.pathEnd);

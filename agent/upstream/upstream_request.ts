@@ -6,7 +6,7 @@ import type { ConnectFailure } from "./connector.ts";
 import type { UpstreamStream } from "./upstream_stream.ts";
 
 /** Why a connection gave up a request that it had been given. */
-export type StreamFailure = "reset" | "protocolError";
+export type StreamFailure = "reset" | "refused" | "protocolError";
 
 export interface UpstreamRequest {
   /** Request line and headers as HTTP/1.1, without framing headers and without the empty line at the end. */
@@ -15,6 +15,8 @@ export interface UpstreamRequest {
   readonly body: ByteQueue;
   /** Trailers received and kept; on an attempt they go behind {@link body}. `null`: none. */
   readonly trailers: Fields | null;
+  /** What the caller wants to switch to, in lower case (the body is then a `tunnel`); empty: nothing. */
+  readonly upgrade: string;
   /** Framing of the request's body: one of `BodyKind`. */
   readonly bodyKind: number;
   readonly bodyLength: number;

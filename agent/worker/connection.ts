@@ -28,6 +28,8 @@ export abstract class Connection implements Watcher, Deferred {
   #writeBlocked = false;
   #closing = false;
   #lingering = false;
+  /** Our side ends when what is queued has been sent. */
+  #finishing = false;
   #interest = EPOLLIN;
 
   constructor(readonly thread: DataThread, readonly socket: Socket) {
@@ -93,10 +95,12 @@ export abstract class Connection implements Watcher, Deferred {
     }
     this.#updateInterest();
     if (before > lowWaterMark && out.length <= lowWaterMark) this.onDrained();
-    if (this.#closing && out.length === 0 && !this.closed) this.#finishClosing();
+    if (out.length > 0 || this.closed) return;
+    if (this.#closing) this.#finishClosing();
+    else if (this.#finishing) this.#endOutput();
   }
 
-  /** Asks for a flush when the current event is done. */
+  /** Asks for a flush, when the current event is done or (where many streams write) when all events of the turn are. */
   scheduleFlush(): void {
     this.thread.loop.defer(this);
   }
@@ -134,6 +138,18 @@ export abstract class Connection implements Watcher, Deferred {
     this.scheduleFlush();
   }
 
+  /** Ends our side of the connection when the queued output has been sent; the peer may go on sending. */
+  finishAfterFlush(): void {
+    this.#finishing = true;
+    this.scheduleFlush();
+  }
+
+  #endOutput(): void {
+    this.#finishing = false;
+    this.tls?.finishWriting();
+    this.socket.shutdownWrite();
+  }
+
   get closing(): boolean {
     return this.#closing;
   }
@@ -155,6 +171,13 @@ export abstract class Connection implements Watcher, Deferred {
     const { bytes, pointer } = this.thread.input;
     const count = this.socket.read(bytes, pointer, 0, bytes.length);
     if (count === END_OF_STREAM || count === FAILED) this.close();
+  }
+
+  /** Gives socket and session to another codec, which has been given them already: nothing is closed. */
+  protected handOver(): void {
+    this.closed = true;
+    this.thread.loop.clearTimer(this.timer);
+    this.out.clear();
   }
 
   /** The transport broke or the peer broke the rules. */

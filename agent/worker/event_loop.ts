@@ -31,6 +31,8 @@ export class EventLoop {
   readonly #deferred: Deferred[] = [];
   /** How many of {@link #deferred} count: the array keeps its memory. */
   #deferredCount = 0;
+  readonly #atTurnEnd: Deferred[] = [];
+  #atTurnEndCount = 0;
   #running = true;
 
   constructor(private readonly onFault: (error: unknown) => void) {
@@ -71,6 +73,13 @@ export class EventLoop {
     this.timers.clear(timer);
   }
 
+  /** Runs `work` at the end of this turn, when all its events have been handled. */
+  deferToTurnEnd(work: Deferred): void {
+    if (work.deferred) return;
+    work.deferred = true;
+    this.#atTurnEnd[this.#atTurnEndCount++] = work;
+  }
+
   stop(): void {
     this.#running = false;
   }
@@ -95,6 +104,11 @@ export class EventLoop {
         }
         this.#runDeferred();
       }
+      // Each may call for the other; what is left undone would wait for the next event.
+      while (this.#atTurnEndCount > 0) {
+        this.#runTurnEnd();
+        this.#runDeferred();
+      }
     }
     epoll.close();
   }
@@ -108,18 +122,23 @@ export class EventLoop {
   }
 
   #runDeferred(): void {
-    if (this.#deferredCount === 0) return;
-    const list = this.#deferred;
-    for (let i = 0; i < this.#deferredCount; i++) {
-      const work = list[i];
-      work.deferred = false;
-      try {
-        work.runDeferred();
-      } catch (error) {
-        this.onFault(error);
-        this.#abandon(work);
-      }
-    }
+    // Work may ask for more while it runs.
+    for (let i = 0; i < this.#deferredCount; i++) this.#runOne(this.#deferred[i]);
     this.#deferredCount = 0;
+  }
+
+  #runTurnEnd(): void {
+    for (let i = 0; i < this.#atTurnEndCount; i++) this.#runOne(this.#atTurnEnd[i]);
+    this.#atTurnEndCount = 0;
+  }
+
+  #runOne(work: Deferred): void {
+    work.deferred = false;
+    try {
+      work.runDeferred();
+    } catch (error) {
+      this.onFault(error);
+      this.#abandon(work);
+    }
   }
 }

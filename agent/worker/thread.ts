@@ -3,13 +3,14 @@ import { metricSlots } from "../config/shared_memory.ts";
 import type { DataThreadMessage, DataThreadStart } from "../config/model.ts";
 import { AccessLogFiles } from "../record/access_log_file.ts";
 import { SeriesTable } from "../record/series.ts";
-import { RequestHead, ResponseHead } from "../decode/head.ts";
-import type { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import { Fields, RequestHead, ResponseHead } from "../decode/head.ts";
+import { HeaderSink } from "../decode/hpack/header_sink.ts";
+import type { DownstreamConnection } from "../downstream_stream.ts";
 import { Exchange } from "../exchange.ts";
 import type { ResponseFraming } from "../respond/response_head.ts";
 import type { Handshake } from "../accept/handshake.ts";
 import { newSlab, type Slab } from "../sys/slab.ts";
-import { SlabPool } from "./buffers.ts";
+import { ByteQueue, SlabPool } from "./buffers.ts";
 import { EventLoop } from "./event_loop.ts";
 
 /**
@@ -29,11 +30,18 @@ export class DataThread {
   /** Set once: new work is turned away, connections close when their request is done. */
   draining = false;
   /** Heads are parsed and used up within one event, so that one of each serves all connections. */
-  readonly requestHead = new RequestHead(this.input.bytes);
-  readonly responseHead = new ResponseHead(this.input.bytes);
+  readonly requestHead = new RequestHead(new Fields(this.input.bytes));
+  readonly responseHead = new ResponseHead(new Fields(this.input.bytes));
+  /** Decoded HTTP/2 header lists, likewise, and the heads that speak of them. */
+  readonly headerSink = new HeaderSink();
+  readonly http2RequestHead = new RequestHead(this.headerSink.fields);
+  readonly http2ResponseHead = new ResponseHead(this.headerSink.fields);
+  /** Scratch for header lines and for header blocks being written. */
+  readonly headerLines = new ByteQueue(this.slabs);
+  readonly headerBlock = new ByteQueue(this.slabs);
   readonly responseFraming: ResponseFraming = { close: false, http10: false, isHead: false, server: new Uint8Array() };
   /** Open connections from callers. */
-  readonly downstreams = new Set<Http1ServerConnection>();
+  readonly downstreams = new Set<DownstreamConnection>();
   /** Connections that are not yet known for what they are. */
   readonly handshakes = new Set<Handshake>();
   readonly #exchanges: Exchange[] = [];
@@ -62,7 +70,7 @@ export class DataThread {
     this.#exchanges.push(exchange);
   }
 
-  downstreamClosed(connection: Http1ServerConnection): void {
+  downstreamClosed(connection: DownstreamConnection): void {
     this.downstreams.delete(connection);
     if (this.downstreams.size === 0) this.onIdle();
   }

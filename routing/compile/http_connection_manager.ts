@@ -1,13 +1,14 @@
 /** The HTTP connection manager: the one network filter of every listener. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { MeshSettings } from "../mesh.ts";
+import type { MeshSettings, PathNormalization } from "../mesh.ts";
 import { type Filter, FilterSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashesAction,
   HttpConnectionManagerSchema,
   type HttpFilter,
   HttpFilterSchema,
@@ -68,6 +69,18 @@ interface ManagerFields {
   httpFilters: HttpFilter[];
 }
 
+/** What istiod makes of `pathNormalization`. */
+function pathFields(normalization: PathNormalization) {
+  const mergeSlashes = normalization === "MERGE_SLASHES" || normalization === "DECODE_AND_MERGE_SLASHES";
+  return {
+    normalizePath: normalization !== "NONE",
+    mergeSlashes,
+    pathWithEscapedSlashesAction: normalization === "DECODE_AND_MERGE_SLASHES"
+      ? EscapedSlashesAction.UNESCAPE_AND_FORWARD
+      : EscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT,
+  };
+}
+
 function filter(settings: MeshSettings, fields: ManagerFields): Filter {
   const manager = create(HttpConnectionManagerSchema, {
     ...fields,
@@ -75,8 +88,11 @@ function filter(settings: MeshSettings, fields: ManagerFields): Filter {
     serverName: SERVER_NAME,
     useRemoteAddress: false,
     generateRequestId: true,
+    // Istio's: WebSocket works without being asked for.
+    upgradeConfigs: [{ upgradeType: "websocket" }],
     // Not Istio's, which has none: a head that never ends must not hold a connection for ever.
     requestHeadersTimeout: durationFromMs(REQUEST_HEADERS_TIMEOUT),
+    ...pathFields(settings.pathNormalization ?? "BASE"),
     // Istio's: streams that are quiet for long, such as watches, are not cut.
     streamIdleTimeout: durationFromMs(0),
   });

@@ -31,7 +31,7 @@ Deno.test("a workload is reached by mutual TLS on the inbound port and in plaint
   const tls = mesh.filterChains[0].transportSocket.typedConfig;
   strictEqual(tls.requireClientCertificate, true);
   strictEqual(tls.commonTlsContext.tlsParams.tlsMinimumProtocolVersion, "TLSv1_3");
-  deepStrictEqual(tls.commonTlsContext.alpnProtocols, ["http/1.1"]);
+  deepStrictEqual(tls.commonTlsContext.alpnProtocols, ["h2", "http/1.1"]);
   strictEqual(tls.commonTlsContext.tlsCertificateSdsSecretConfigs[0].name, "default");
   strictEqual(tls.commonTlsContext.combinedValidationContext.validationContextSdsSecretConfig.name, "ROOTCA");
 

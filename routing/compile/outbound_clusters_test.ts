@@ -144,7 +144,7 @@ Deno.test("mutual TLS asks for the service's identities and nothing below TLS 1.
     tlsMinimumProtocolVersion: "TLSv1_3",
     tlsMaximumProtocolVersion: "TLSv1_3",
   });
-  deepStrictEqual(tls.commonTlsContext.alpnProtocols, ["istio-http/1.1", "istio", "http/1.1"]);
+  deepStrictEqual(tls.commonTlsContext.alpnProtocols, ["h2", "istio-http/1.1", "istio", "http/1.1"]);
   strictEqual(tls.commonTlsContext.tlsCertificateSdsSecretConfigs[0].name, "default");
   const validation = tls.commonTlsContext.combinedValidationContext;
   strictEqual(validation.validationContextSdsSecretConfig.name, "ROOTCA");

@@ -22,12 +22,13 @@ export const WORKLOAD_CERTIFICATE = "default";
 export const TRUST_BUNDLE = "ROOTCA";
 
 /**
- * What the two ends offer for HTTP/1.1: what Istio's client sends for it, and of Istio's server the same protocol.
- * A mesh client is told apart by `istio-http/1.1`; the server agrees on `http/1.1`.
+ * What the two ends offer: between agents HTTP/2, whatever the applications speak, since many requests then share one
+ * connection and one write; a peer that does not take it gets HTTP/1.1, offered under the names that Istio's client
+ * uses for it.
  */
-const CLIENT_ALPN = ["istio-http/1.1", "istio", "http/1.1"];
+const CLIENT_ALPN = ["h2", "istio-http/1.1", "istio", "http/1.1"];
 const CLIENT_ALPN_HTTP2 = ["istio-h2", "istio", "h2"];
-const SERVER_ALPN = ["http/1.1"];
+const SERVER_ALPN = ["h2", "http/1.1"];
 
 const TLS = "envoy.transport_sockets.tls";
 

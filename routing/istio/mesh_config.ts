@@ -3,7 +3,7 @@ import { message } from "../yaml/collections.ts";
 import { Cursor, Report } from "../yaml/cursor.ts";
 import { parseYaml } from "../yaml/parse.ts";
 import { anything, enumeration, type Schema, string, text } from "../yaml/schema.ts";
-import type { MeshSettings } from "../mesh.ts";
+import type { MeshSettings, PathNormalization } from "../mesh.ts";
 import { duration, parseDuration } from "./duration.ts";
 import { inOrderOfText, type Problem, problemOf } from "./problem.ts";
 import { localityLbSetting } from "./schema/load_balancer.ts";
@@ -30,6 +30,7 @@ interface InForce {
   accessLogFile?: string;
   accessLogEncoding?: "TEXT" | "JSON";
   accessLogFormat?: string;
+  pathNormalization?: { normalization?: "DEFAULT" | PathNormalization };
   localityLbSetting?: LocalityLbSetting;
 }
 
@@ -64,7 +65,6 @@ const notInForce = [
   "ingressService",
   "meshMTLS",
   "outboundClusterStatName",
-  "pathNormalization",
   "protocolDetectionTimeout",
   "proxyHttpPort",
   "proxyInboundListenPort",
@@ -101,6 +101,9 @@ const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   accessLogFile: string(logPath),
   accessLogEncoding: enumeration("TEXT", "JSON"),
   accessLogFormat: text(),
+  pathNormalization: message<NonNullable<InForce["pathNormalization"]>>({
+    normalization: enumeration("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"),
+  }),
   localityLbSetting,
   ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
     [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
@@ -137,6 +140,7 @@ export function parseMeshConfig(file: string, text: string): { settings: MeshSet
 
 function settingsOf(config: InForce): MeshSettings {
   const { connectTimeout, outboundTrafficPolicy } = config;
+  const normalization = config.pathNormalization?.normalization;
   return {
     trustDomain: config.trustDomain ?? defaultMeshSettings.trustDomain,
     domain: defaultMeshSettings.domain,
@@ -146,6 +150,7 @@ function settingsOf(config: InForce): MeshSettings {
     accessLogFile: config.accessLogFile ?? defaultMeshSettings.accessLogFile,
     accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
+    ...(normalization === undefined || normalization === "DEFAULT" ? {} : { pathNormalization: normalization }),
     ...(config.localityLbSetting === undefined ? {} : { localityLbSetting: config.localityLbSetting }),
   };
 }

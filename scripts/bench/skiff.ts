@@ -27,7 +27,7 @@ interface Role {
   upstream: UpstreamTlsConfig | null;
 }
 
-const alpn = ["http/1.1"];
+const alpn = ["h2", "http/1.1"];
 
 export const skiff: Contestant = {
   name: "skiff",

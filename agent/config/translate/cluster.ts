@@ -3,7 +3,6 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import {
   type Cluster,
   Cluster_DiscoveryType,
-  Cluster_LbPolicy,
   ClusterSchema,
 } from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { type Metadata, RoutingPriority } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
@@ -11,6 +10,7 @@ import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3
 import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import type { ClusterConfig } from "../model.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
+import { loadBalancing } from "./load_balancing.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { refuseUnimplemented, unpack } from "./strict.ts";
 import { secretNamesOf, upstreamTls } from "./tls.ts";
@@ -30,6 +30,8 @@ export interface TranslatedCluster {
 }
 
 const protocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+/** Envoy: 2^31 - 1. */
+const defaultConcurrentStreams = 2147483647;
 const defaultIdleTimeout = 3_600_000;
 
 /** @throws {UnsupportedConfigurationError} */
@@ -43,7 +45,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const cluster: SlotlessCluster = {
     name,
     type,
-    lbPolicy: lbPolicy(resource, place),
+    ...loadBalancing(resource, place),
     connectTimeout: positiveMilliseconds(resource.connectTimeout, 5000, place.field("connect_timeout")),
     transportSocketMatches: resource.transportSocketMatches.map(({ match, transportSocket }, index) => {
       const at = place.field("transport_socket_matches").item(index);
@@ -84,25 +86,6 @@ function clusterType(resource: Cluster, place: Place): "static" | "eds" {
   return place.field("type").refuse(`${Cluster_DiscoveryType[type] ?? type} is not implemented`);
 }
 
-function lbPolicy(resource: Cluster, place: Place): ClusterConfig["lbPolicy"] {
-  if (resource.lbConfig.case === "leastRequestLbConfig") {
-    const choices = resource.lbConfig.value.choiceCount ?? 2;
-    place.field("least_request_lb_config.choice_count").require(choices === 2, "want 2, the default");
-  }
-  switch (resource.lbPolicy) {
-    case Cluster_LbPolicy.ROUND_ROBIN:
-      return "ROUND_ROBIN";
-    case Cluster_LbPolicy.LEAST_REQUEST:
-      return "LEAST_REQUEST";
-    case Cluster_LbPolicy.RANDOM:
-      return "RANDOM";
-    default:
-      return place.field("lb_policy").refuse(
-        `${Cluster_LbPolicy[resource.lbPolicy] ?? resource.lbPolicy} is not implemented`,
-      );
-  }
-}
-
 /** Of the two priorities only DEFAULT: no route can have the other. */
 function circuitBreakers({ circuitBreakers }: Cluster): ClusterConfig["circuitBreakers"] {
   const limits = circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT);
@@ -114,7 +97,10 @@ function circuitBreakers({ circuitBreakers }: Cluster): ClusterConfig["circuitBr
   };
 }
 
-function httpOptions(resource: Cluster, place: Place): { maxRequestsPerConnection: number; idleTimeout: number } {
+function httpOptions(
+  resource: Cluster,
+  place: Place,
+): Pick<ClusterConfig, "maxRequestsPerConnection" | "idleTimeout" | "http2"> {
   for (const key of Object.keys(resource.typedExtensionProtocolOptions)) {
     place.key(key).require(key === protocolOptions, "is not implemented");
   }
@@ -122,13 +108,16 @@ function httpOptions(resource: Cluster, place: Place): { maxRequestsPerConnectio
   if (any === undefined) return { maxRequestsPerConnection: 0, idleTimeout: defaultIdleTimeout };
   const at = place.key(protocolOptions);
   const options = unpack(any, HttpProtocolOptionsSchema, at);
-  if (
-    options.upstreamProtocolOptions.case !== "explicitHttpConfig" ||
-    options.upstreamProtocolOptions.value.protocolConfig.case !== "httpProtocolOptions"
-  ) {
-    at.refuse("want explicit_http_config with http_protocol_options");
+  const protocol = options.upstreamProtocolOptions.case === "explicitHttpConfig"
+    ? options.upstreamProtocolOptions.value.protocolConfig
+    : undefined;
+  if (protocol?.case !== "httpProtocolOptions" && protocol?.case !== "http2ProtocolOptions") {
+    at.refuse("want explicit_http_config with http_protocol_options or http2_protocol_options");
   }
   const common = options.commonHttpProtocolOptions;
+  const maxConcurrentStreams = protocol?.case === "http2ProtocolOptions"
+    ? protocol.value.maxConcurrentStreams ?? defaultConcurrentStreams
+    : 0;
   return {
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     idleTimeout: milliseconds(
@@ -136,6 +125,7 @@ function httpOptions(resource: Cluster, place: Place): { maxRequestsPerConnectio
       defaultIdleTimeout,
       at.field("common_http_protocol_options.idle_timeout"),
     ),
+    ...maxConcurrentStreams > 0 ? { http2: { maxConcurrentStreams } } : {},
   };
 }
 

@@ -125,13 +125,13 @@ const refusals: [string, JsonObject, string][] = [
     "outlier_detection.enforcing_consecutive_5xx",
   ],
   [
-    "HTTP/2 upstream",
+    "the caller's protocol upstream",
     {
       typedExtensionProtocolOptions: {
-        [options]: { "@type": optionsType, explicitHttpConfig: { http2ProtocolOptions: {} } },
+        [options]: { "@type": optionsType, useDownstreamProtocolConfig: {} },
       },
     },
-    `typed_extension_protocol_options["${options}"].explicit_http_config.http2_protocol_options`,
+    `typed_extension_protocol_options["${options}"].use_downstream_protocol_config`,
   ],
   [
     "options of another extension",
@@ -157,3 +157,16 @@ for (const [what, fields, path] of refusals) {
     );
   });
 }
+
+Deno.test("takes HTTP/2 towards the hosts, with its limit on streams", () => {
+  const http2 = (http2ProtocolOptions: object) =>
+    translateCluster(message(ClusterSchema, {
+      name: "c",
+      typedExtensionProtocolOptions: {
+        [options]: { "@type": optionsType, explicitHttpConfig: { http2ProtocolOptions } },
+      },
+    })).cluster.http2;
+  assert.deepEqual(http2({}), { maxConcurrentStreams: 2147483647 });
+  assert.deepEqual(http2({ maxConcurrentStreams: 7 }), { maxConcurrentStreams: 7 });
+  assert.equal(translateCluster(message(ClusterSchema, { name: "c" })).cluster.http2, undefined);
+});

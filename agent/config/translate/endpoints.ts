@@ -62,12 +62,14 @@ function endpointConfig(endpoint: LbEndpoint, place: Place): SlotlessEndpoint {
   place.field("load_balancing_weight").require(weight > 0, "want at least 1");
   const metadata = place.field("metadata.filter_metadata");
   const sockets = "envoy.transport_socket_match";
+  const hashKey = endpoint.metadata?.filterMetadata["envoy.lb"]?.["hash_key"];
   return {
     ...addressAndPort(endpoint.hostIdentifier.value.address, place.field("endpoint.address")),
     weight,
     healthy: isHealthy(endpoint.healthStatus, place.field("health_status")),
     transportSocketMatch: textValues(endpoint.metadata?.filterMetadata[sockets], metadata.key(sockets)),
     workload: workloadLabels(endpoint.metadata),
+    ...(typeof hashKey === "string" ? { hashKey } : {}),
   };
 }
 

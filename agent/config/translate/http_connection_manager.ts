@@ -3,11 +3,13 @@ import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType as CodecType,
   HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
+  type HttpConnectionManager_UpgradeConfig as UpgradeConfig,
   type HttpFilter,
 } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import type { HttpConnectionManagerConfig, RouteConfig } from "../model.ts";
+import { hostRules, pathRules } from "./canonical_target.ts";
 import { faultFilter } from "./fault.ts";
 import { routeConfig } from "./route.ts";
 import { holds, unpack } from "./strict.ts";
@@ -20,10 +22,14 @@ export interface TranslatedConnectionManager {
   inlineRoute: RouteConfig | null;
 }
 
-/** @param inlineName name for a route configuration that stands in the connection manager itself */
+/**
+ * @param inlineName name for a route configuration that stands in the connection manager itself
+ * @param port the listener's
+ */
 export function connectionManager(
   manager: HttpConnectionManager,
   inlineName: string,
+  port: number,
   place: Place,
 ): TranslatedConnectionManager {
   const { codecType, maxRequestHeadersKb, commonHttpProtocolOptions: common } = manager;
@@ -50,7 +56,12 @@ export function connectionManager(
     generateRequestId: manager.generateRequestId ?? true,
     forwardClientCertDetails: forwardDetails(manager, place),
     httpFilters: httpFilters(manager.httpFilters, place.field("http_filters")),
+    upgradeTypes: upgradeTypes(manager.upgradeConfigs, place.field("upgrade_configs")),
   };
+  const paths = pathRules(manager, place);
+  if (paths !== null) http.paths = paths;
+  const hosts = hostRules(manager, port, place);
+  if (hosts !== null) http.hosts = hosts;
   place.field("max_request_headers_kb").require(
     maxRequestHeadersKb === undefined || maxRequestHeadersKb > 0 && maxRequestHeadersKb <= 8192,
     "want from 1 to 8192",
@@ -103,4 +114,15 @@ function httpFilters(filters: HttpFilter[], place: Place): ("fault" | "router")[
   place.require(kinds.length > 0 && kinds.indexOf("router") === kinds.length - 1, "want the router last, and once");
   place.require(kinds.indexOf("fault") === kinds.lastIndexOf("fault"), "want the fault filter once");
   return kinds;
+}
+
+function upgradeTypes(configs: UpgradeConfig[], place: Place): string[] {
+  const types = configs.map(({ upgradeType, filters }, index) => {
+    const at = place.item(index);
+    at.field("upgrade_type").require(/^[^\s,]+$/.test(upgradeType), "want the name of one protocol");
+    at.field("filters").require(filters.length === 0, "are not implemented: upgrades pass the same filters");
+    return upgradeType.toLowerCase();
+  });
+  place.require(new Set(types).size === types.length, "want each protocol once");
+  return types.filter((_, index) => configs[index].enabled !== false);
 }

@@ -49,7 +49,7 @@ export function translateListener(resource: Listener): TranslatedListener {
   const chainsPlace = place.field("filter_chains");
   chainsPlace.require(resource.filterChains.length > 0, "want at least one");
   const chains = resource.filterChains.map((chain, index) =>
-    filterChain(chain, chain.name || String(index), resource.name, chainsPlace.item(index))
+    filterChain(chain, chain.name || String(index), resource.name, port, chainsPlace.item(index))
   );
   chains.forEach(({ chain, accessLog }, index) => {
     const at = chainsPlace.item(index);
@@ -86,12 +86,18 @@ function direction(direction: TrafficDirection): ListenerConfig["direction"] {
   return direction === TrafficDirection.INBOUND ? "inbound" : "outbound";
 }
 
-function filterChain(chain: FilterChain, name: string, listener: string, place: Place): TranslatedChain {
+function filterChain(
+  chain: FilterChain,
+  name: string,
+  listener: string,
+  port: number,
+  place: Place,
+): TranslatedChain {
   const filters = place.field("filters");
   filters.require(chain.filters.length === 1, "want one, the HTTP connection manager");
   const at = filters.item(0).field("typed_config");
   const manager = unpack(chain.filters[0].configType.value, HttpConnectionManagerSchema, at);
-  const { http, inlineRoute } = connectionManager(manager, `${listener}/${name}`, at);
+  const { http, inlineRoute } = connectionManager(manager, `${listener}/${name}`, port, at);
   const match = chain.filterChainMatch;
   return {
     chain: {

@@ -61,6 +61,7 @@ Deno.test("translates a listener with a chain for mutual TLS and one for plainte
       generateRequestId: false,
       forwardClientCertDetails: "SANITIZE_SET",
       httpFilters: ["fault", "router"],
+      upgradeTypes: [],
     },
   });
   assert.equal(plain.name, "1");
@@ -84,7 +85,15 @@ Deno.test("fills in Envoy's defaults of the connection manager", () => {
     generateRequestId: true,
     forwardClientCertDetails: "SANITIZE",
     httpFilters: ["router"],
+    upgradeTypes: [],
   });
+});
+
+Deno.test("takes the upgrades that are not switched off, in lower case", () => {
+  const upgradeConfigs: JsonObject[] = [{ upgradeType: "WebSocket" }, { upgradeType: "spdy/3.1", enabled: false }];
+  assert.deepEqual(translateListener(listener({ upgradeConfigs })).listener.filterChains[0].http.upgradeTypes, [
+    "websocket",
+  ]);
 });
 
 Deno.test("takes text formats of access logs in all forms", () => {
@@ -109,7 +118,17 @@ Deno.test("takes text formats of access logs in all forms", () => {
 const refusals: [string, JsonObject, string][] = [
   ["an HTTP/2 listener", { codecType: "HTTP2" }, ".codec_type"],
   ["tracing", { tracing: {} }, ".tracing"],
-  ["an upgrade", { upgradeConfigs: [{ upgradeType: "websocket" }] }, ".upgrade_configs"],
+  [
+    "filters of an upgrade's own",
+    { upgradeConfigs: [{ upgradeType: "websocket", filters: [router] }] },
+    ".upgrade_configs[0].filters",
+  ],
+  ["an upgrade to nothing", { upgradeConfigs: [{}] }, ".upgrade_configs[0].upgrade_type"],
+  [
+    "an upgrade named twice",
+    { upgradeConfigs: [{ upgradeType: "websocket" }, { upgradeType: "WebSocket" }] },
+    ".upgrade_configs",
+  ],
   [
     "a route source other than ADS",
     { rds: { configSource: { path: "/x" }, routeConfigName: "r" } },

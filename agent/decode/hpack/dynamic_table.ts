@@ -21,10 +21,11 @@ export const entryOverhead = 32;
 const smallestBuffer = 512;
 const fewestSlots = 16;
 const noBytes = new Uint8Array(0);
+const noEntries = new Int32Array(0);
 
 export class DynamicTable {
   bytes: Uint8Array<ArrayBuffer> = noBytes;
-  entries: Int32Array<ArrayBuffer> = new Int32Array(0);
+  entries: Int32Array<ArrayBuffer> = noEntries;
   /** Entries ever inserted; the newest has the number `inserted - 1`. */
   inserted = 0;
   count = 0;

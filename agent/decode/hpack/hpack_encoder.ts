@@ -10,7 +10,7 @@ import { staticBytes, staticCount, staticEntries, staticFields, staticNameIndex 
 
 /** Our table is not larger, whatever the peer allows. */
 const largestTable = 4096;
-const bucketCount = 128;
+const bucketCount = 64;
 /** Entries of one hash that are compared at most: more miss, they do not slow down. */
 const longestChain = 8;
 /** Integers, lengths and the first byte of a field take no more than this beside its bytes. */
@@ -20,6 +20,8 @@ const methodName = ascii(":method");
 const pathName = ascii(":path");
 const authorityName = ascii(":authority");
 const statusName = ascii(":status");
+/** The digits of a status that is being written. */
+const digits = new Uint8Array(3);
 
 /** Static indexes with a value (RFC 7541 Appendix A). */
 const StaticIndex = { get: 2, post: 3, root: 4, http: 6, https: 7, status: 8 } as const;
@@ -39,7 +41,6 @@ export class HpackEncoder {
   /** Number of the newest entry with a hash of name and value, and of name alone; -1 for none. */
   readonly #byField: Int32Array<ArrayBuffer> = new Int32Array(bucketCount).fill(-1);
   readonly #byName: Int32Array<ArrayBuffer> = new Int32Array(bucketCount).fill(-1);
-  readonly #digits: Uint8Array<ArrayBuffer> = new Uint8Array(3);
   /** The smallest table size since the last block, which the next block tells first (RFC 7541 §4.2). */
   #smallestSize = largestTable;
   #toldSize = largestTable;
@@ -71,7 +72,6 @@ export class HpackEncoder {
       this.#encodeStatic(out, index);
       return;
     }
-    const digits = this.#digits;
     digits[0] = 48 + (status / 100 | 0);
     digits[1] = 48 + (status / 10 | 0) % 10;
     digits[2] = 48 + status % 10;

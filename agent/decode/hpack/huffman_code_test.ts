@@ -13,7 +13,7 @@ function encode(bytes: Iterable<number>): Uint8Array {
 }
 
 function decode(source: Uint8Array): number[] | null {
-  const target = new Uint8Array(largestDecodedLength(source.length));
+  const target = new Uint8Array(largestDecodedLength(source.length) + 1);
   const end = decodeHuffman(source, 0, source.length, target, 0);
   return end < 0 ? null : [...target.subarray(0, end)];
 }

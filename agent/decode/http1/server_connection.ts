@@ -3,12 +3,14 @@ import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downst
 import type { Exchange } from "../../exchange.ts";
 import { handleRequest } from "../../pipeline.ts";
 import { recordRefusal } from "../../record/refusal.ts";
-import { type Outcome, outcomes, parseOutcome } from "../../respond/outcome.ts";
+import { Flag, type Outcome, outcomes, parseOutcome } from "../../respond/outcome.ts";
 import { type ResponseFraming, writeLocalReply, writeResponseHead } from "../../respond/response_head.ts";
 import type { CompiledMutation } from "../../route/header_mutation.ts";
 import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import { ByteQueue } from "../../worker/buffers.ts";
+import { preface } from "../http2/protocol.ts";
+import { Http2ServerConnection } from "../http2/server_connection.ts";
 import { Connection } from "../../worker/connection.ts";
 import type { DataThread } from "../../worker/thread.ts";
 import { ascii, sameBytes } from "../characters.ts";
@@ -18,11 +20,24 @@ import type { Fields, RequestHead, ResponseHead } from "../head.ts";
 import { Known } from "../known_headers.ts";
 import { appendChunk, appendTrailers, lastChunk } from "./chunks.ts";
 import { parseRequestHead, ParseResult } from "./parse_head.ts";
+import { upgradeOf, writeSwitchingProtocols } from "./upgrade.ts";
 
 const continueLine = ascii("HTTP/1.1 100 Continue\r\n\r\n");
 const emptyLine = ascii("\r\n");
 const headMethod = ascii("HEAD");
 const continueValue = "100-continue";
+
+/** Where the connection stands on its way to another protocol. */
+enum Upgrade {
+  none,
+  asked,
+  granted,
+  /** One side has ended. */
+  ending,
+}
+
+/** How long one side of a tunnel may outlast the other in silence where no idle timeout is set: a peer can be gone. */
+const halfClosedTimeout = 3_600_000;
 
 export class Http1ServerConnection extends Connection implements DownstreamStream {
   protocol = "HTTP/1.1";
@@ -36,9 +51,12 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   #http10 = false;
   #responseInChunks = false;
   #trailersSent = false;
+  #upgrade = Upgrade.none;
   /** When the current state began or was last refreshed, for the deadlines. */
   #since: number;
   #headStarted = false;
+  /** No request has been read yet. */
+  #first = true;
 
   constructor(thread: DataThread, socket: Socket, tls: TlsSession | null, readonly link: DownstreamLink) {
     super(thread, socket);
@@ -57,6 +75,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
       if (kept > 0) this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
       const count = this.read(kept);
       if (count === WOULD_BLOCK) return;
+      if (count === END_OF_STREAM && this.#upgrade >= Upgrade.granted) return this.#endTunnel();
       if (count === END_OF_STREAM || count === FAILED) return this.fail();
       this.#partial.clear();
       this.#consume(kept + count);
@@ -65,7 +84,8 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   protected override continueInput(): void {
     if (this.closing) return;
-    if (this.#exchange === null && this.#partial.length > 0 && !this.#headStarted) {
+    const mayTakePartial = this.#exchange === null ? !this.#headStarted : this.#upgrade >= Upgrade.granted;
+    if (mayTakePartial && this.#partial.length > 0 && this.reading) {
       const size = this.#partial.length;
       this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
       this.#partial.clear();
@@ -76,6 +96,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   #consume(end: number): void {
     const bytes = this.thread.input.bytes;
+    if (this.#first && speaksHttp2(bytes, end)) return this.#becomeHttp2(end);
     let position = 0;
     while (position < end && !this.closed && !this.closing) {
       if (this.#exchange === null) {
@@ -89,6 +110,10 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
         if (problem !== 0) return this.#refuse(parseOutcome(problem));
         position += length;
         this.#begin(head);
+      } else if (this.#upgrade === Upgrade.asked) {
+        // Whose these bytes are, the answer decides.
+        this.#partial.append(bytes, position, end - position);
+        return this.setReading(false);
       } else if (!this.#body.done) {
         position = this.#body.next(bytes, position, end);
         if (position < 0) return this.#onBrokenBody();
@@ -110,6 +135,14 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     this.#exchange?.onRequestEnd();
   }
 
+  /** The caller has ended its side. */
+  #endTunnel(): void {
+    this.setReading(false);
+    this.#upgrade = Upgrade.ending;
+    this.#body.endTunnel();
+    this.#exchange?.onRequestEnd();
+  }
+
   #keepPartialHead(position: number, end: number): void {
     if (end - position > this.link.chain.http.maxRequestHeadersBytes) {
       return this.#refuse(outcomes.requestHeadersTooLarge);
@@ -122,7 +155,17 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     this.thread.loop.setTimer(this.timer, this.link.chain.http.requestHeadersTimeout);
   }
 
+  /** The caller speaks HTTP/2 from the first byte on (RFC 9113 §3.3, prior knowledge). */
+  #becomeHttp2(size: number): void {
+    const { thread, socket, tls, link } = this;
+    this.#partial.clear();
+    this.handOver();
+    thread.downstreams.delete(this);
+    new Http2ServerConnection(thread, socket, tls, link).takeInput(size);
+  }
+
   #begin(head: RequestHead): void {
+    this.#first = false;
     const { fields } = head;
     this.isHead = sameBytes(fields.bytes, head.methodStart, head.methodEnd - head.methodStart, headMethod);
     this.#http10 = head.minorVersion === 0;
@@ -135,9 +178,19 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
         this.scheduleFlush();
       }
     }
+    const upgrade = this.#http10 ? "" : upgradeOf(fields);
+    if (upgrade !== "") {
+      // Where a body ends and the other protocol begins, another recipient might see otherwise.
+      if (!this.#body.done) return this.#refuse(outcomes.badRequest);
+      this.#body.startTunnel();
+      this.#upgrade = Upgrade.asked;
+      // Unless it is granted, what the caller has sent ahead is nobody's.
+      this.#keepAlive = false;
+    }
     const exchange = this.thread.takeExchange();
     this.#exchange = exchange;
     exchange.begin(this, head, this.#body);
+    exchange.upgrade = upgrade;
     handleRequest(exchange, head);
     const idleTimeout = this.#exchange?.action?.idleTimeout ?? 0;
     if (idleTimeout > 0 && idleTimeout < this.#longestWait()) this.thread.loop.setTimer(this.timer, idleTimeout);
@@ -166,9 +219,24 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     upstreamTime: number,
     mutations: readonly [CompiledMutation, CompiledMutation],
   ): void {
+    if (body.kind === BodyKind.tunnel) return this.#switchProtocols(head, body, upstreamTime, mutations);
     // HTTP/1.0 knows no chunks: the end of such a body is the end of the connection.
     if (this.#http10 && body.kind !== BodyKind.length && body.kind !== BodyKind.none) this.#keepAlive = false;
     this.#responseInChunks = writeResponseHead(this.out, head, body, this.#framing(), upstreamTime, mutations);
+    this.scheduleFlush();
+  }
+
+  #switchProtocols(
+    head: ResponseHead,
+    body: BodyFraming,
+    upstreamTime: number,
+    mutations: readonly [CompiledMutation, CompiledMutation],
+  ): void {
+    const { upgrade } = this.#exchange!;
+    writeSwitchingProtocols(this.out, upgrade, head, body, this.#framing(), upstreamTime, mutations);
+    this.#upgrade = Upgrade.granted;
+    this.setReading(true);
+    // What was sent ahead goes first.
     this.scheduleFlush();
   }
 
@@ -188,7 +256,9 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   endResponse(): void {
     if (this.#responseInChunks) this.out.appendAll(this.#trailersSent ? emptyLine : lastChunk);
     this.#responseInChunks = this.#trailersSent = false;
-    this.scheduleFlush();
+    if (this.#upgrade < Upgrade.granted) return this.scheduleFlush();
+    this.#upgrade = Upgrade.ending;
+    this.finishAfterFlush();
   }
 
   /** Cuts the response off, so that the caller sees that it is not whole. */
@@ -229,14 +299,16 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   /** The request's body can go on. */
   resumeRequest(): void {
-    if (this.#body.done) return;
+    if (this.#body.done || (this.#upgrade === Upgrade.asked && this.#partial.length > 0)) return;
     this.setReading(true);
     if (this.tls !== null) this.thread.loop.defer(this);
   }
 
-  /** Closes now if no request is in flight, else after it. */
+  /** Closes now if no request is in flight, else after it. What has arrived is still served. */
   drain(): void {
-    if (this.#exchange === null && !this.closing) this.close();
+    if (this.#exchange !== null || this.closing) return;
+    this.onReadable();
+    if (!this.closed && !this.closing && this.#exchange === null && !this.#headStarted) this.close();
   }
 
   protected override onDrained(): void {
@@ -259,7 +331,8 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   protected override onDeadline(): void {
     const { http } = this.link.chain;
     const limit = this.#exchange !== null
-      ? this.#exchange.action?.idleTimeout ?? http.streamIdleTimeout
+      ? (this.#exchange.action?.idleTimeout ?? http.streamIdleTimeout) ||
+        (this.#upgrade === Upgrade.ending ? halfClosedTimeout : 0)
       : this.#headStarted
       ? http.requestHeadersTimeout
       : http.idleTimeout;
@@ -269,8 +342,14 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
       this.thread.loop.setTimer(this.timer, limit > 0 && left < longest ? left : longest);
     } else if (this.#exchange !== null) {
       if (this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
-      else this.close();
+      else this.#exchange.cutOff(Flag.SI);
     } else if (this.#headStarted) this.#refuse(outcomes.requestTimeout);
     else this.close();
   }
+}
+
+/** Whether the bytes begin with the whole client preface of HTTP/2. */
+function speaksHttp2(bytes: Uint8Array, size: number): boolean {
+  if (size < preface.length || bytes[0] !== preface[0]) return false;
+  return sameBytes(bytes, 0, preface.length, preface);
 }

@@ -1,4 +1,5 @@
 /** Implemented fields of clusters. */
+import { Http2ProtocolOptionsSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import {
   CircuitBreakers_ThresholdsSchema,
   CircuitBreakersSchema,
@@ -8,6 +9,8 @@ import {
   Cluster_CommonLbConfigSchema,
   Cluster_EdsClusterConfigSchema,
   Cluster_LeastRequestLbConfigSchema,
+  Cluster_MaglevLbConfigSchema,
+  Cluster_RingHashLbConfigSchema,
   Cluster_RoundRobinLbConfigSchema,
   Cluster_TransportSocketMatchSchema,
   ClusterSchema,
@@ -25,7 +28,8 @@ export const clusterFields = [
   message(
     ClusterSchema,
     `name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers
-     typed_extension_protocol_options outlier_detection least_request_lb_config round_robin_lb_config common_lb_config
+     typed_extension_protocol_options outlier_detection least_request_lb_config round_robin_lb_config
+     ring_hash_lb_config maglev_lb_config common_lb_config
      transport_socket transport_socket_matches metadata upstream_connection_options`,
     { alt_stat_name: "names statistics that skiff does not keep" },
   ),
@@ -33,6 +37,8 @@ export const clusterFields = [
   message(Cluster_EdsClusterConfigSchema, "eds_config service_name"),
   message(Cluster_LeastRequestLbConfigSchema, "choice_count"),
   message(Cluster_RoundRobinLbConfigSchema, ""),
+  message(Cluster_RingHashLbConfigSchema, "minimum_ring_size hash_function maximum_ring_size"),
+  message(Cluster_MaglevLbConfigSchema, "table_size"),
   message(Cluster_CommonLbConfigSchema, "healthy_panic_threshold locality_weighted_lb_config", {
     update_merge_window: "endpoint updates are applied at once, which shows the same hosts sooner",
   }),
@@ -53,5 +59,6 @@ export const clusterFields = [
   message(UpstreamConnectionOptionsSchema, "tcp_keepalive"),
   message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
   message(HttpProtocolOptionsSchema, "common_http_protocol_options explicit_http_config"),
-  message(HttpProtocolOptions_ExplicitHttpConfigSchema, "http_protocol_options"),
+  message(HttpProtocolOptions_ExplicitHttpConfigSchema, "http_protocol_options http2_protocol_options"),
+  message(Http2ProtocolOptionsSchema, "max_concurrent_streams"),
 ];

@@ -7,6 +7,7 @@ import {
 import { RouterSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_SetCurrentClientCertDetailsSchema,
+  HttpConnectionManager_UpgradeConfigSchema,
   HttpConnectionManagerSchema,
   HttpFilterSchema,
   RdsSchema,
@@ -20,8 +21,10 @@ export const httpConnectionManagerFields = [
     HttpConnectionManagerSchema,
     `codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options server_name
      max_request_headers_kb stream_idle_timeout request_headers_timeout access_log use_remote_address
-     generate_request_id forward_client_cert_details set_current_client_cert_details`,
+     generate_request_id forward_client_cert_details set_current_client_cert_details normalize_path merge_slashes
+     path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port strip_trailing_host_dot upgrade_configs`,
   ),
+  message(HttpConnectionManager_UpgradeConfigSchema, "upgrade_type filters enabled"),
   message(HttpConnectionManager_SetCurrentClientCertDetailsSchema, "uri"),
   message(RdsSchema, "config_source route_config_name"),
   message(HttpFilterSchema, "name typed_config", { is_optional: "the filter is implemented, so it is there" }),

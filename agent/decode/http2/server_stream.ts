@@ -1,0 +1,200 @@
+/** One request on an HTTP/2 connection from a caller, and its response. */
+import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downstream_stream.ts";
+import type { Exchange } from "../../exchange.ts";
+import { handleRequest } from "../../pipeline.ts";
+import { recordRefusal } from "../../record/refusal.ts";
+import { type Outcome, outcomes } from "../../respond/outcome.ts";
+import { type ResponseFraming, writeLocalReplyFields, writeResponseFields } from "../../respond/response_head.ts";
+import type { CompiledMutation } from "../../route/header_mutation.ts";
+import { ascii } from "../characters.ts";
+import { BAD_LENGTH, BodyKind, declaredLength, NO_LENGTH } from "../framing.ts";
+import type { Fields, ResponseHead } from "../head.ts";
+import { keepTrailers } from "../trailers.ts";
+import { appendLines } from "./header_block.ts";
+import { ErrorCode } from "./protocol.ts";
+import { readRequestHead } from "./request_head.ts";
+import type { Http2ServerConnection } from "./server_connection.ts";
+import { Http2Stream } from "./stream.ts";
+
+export class Http2ServerStream extends Http2Stream implements DownstreamStream {
+  readonly link: DownstreamLink;
+  readonly protocol = "HTTP/2";
+  isHead = false;
+  #exchange: Exchange | null = null;
+  /** Bytes of the body that the request has declared and not yet sent; negative: it declared none. */
+  #remaining: number = NO_LENGTH;
+
+  constructor(readonly connection: Http2ServerConnection, id: number) {
+    super(connection, id);
+    this.link = connection.link;
+  }
+
+  /** The request's head stands in the thread's sink. */
+  begin(endStream: boolean, tooLarge: boolean): void {
+    const { thread } = this.connection;
+    const head = thread.http2RequestHead;
+    if (tooLarge) return this.#refuse(outcomes.requestHeadersTooLarge, endStream);
+    if (thread.headerSink.malformed || !readRequestHead(thread.headerSink, head)) return this.#malformed();
+    const length = declaredLength(head.fields);
+    if (length === BAD_LENGTH || (endStream && length > 0)) return this.#malformed();
+    this.#remaining = length;
+    this.isHead = head.method === "HEAD";
+    const kind = endStream ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
+    const exchange = thread.takeExchange();
+    this.#exchange = exchange;
+    exchange.begin(this, head, { kind, length: Math.max(length, 0), done: endStream });
+    if (endStream) this.closeRemote();
+    handleRequest(exchange, head);
+  }
+
+  #malformed(): void {
+    this.connection.streamError(this, ErrorCode.protocolError);
+  }
+
+  #refuse(outcome: Outcome, endStream: boolean): void {
+    if (endStream) this.closeRemote();
+    this.sendLocalReply(outcome.status, outcome.body, "");
+    recordRefusal(this.connection.thread, this.link, outcome);
+    this.#endUnread();
+  }
+
+  override onHeaders(endStream: boolean): void {
+    const { headerSink } = this.connection.thread;
+    // A second header block is the trailer section, and it ends the stream (RFC 9113 §8.1).
+    if (!endStream || headerSink.hasPseudo || this.#remaining > 0) return this.#malformed();
+    const trailers = keepTrailers(headerSink.fields);
+    if (trailers !== null) this.#exchange?.onRequestTrailers(trailers);
+    this.closeRemote();
+    this.#exchange?.onRequestEnd();
+  }
+
+  override onData(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    size: number,
+    windowSize: number,
+    endStream: boolean,
+  ): void {
+    if (this.#remaining !== NO_LENGTH) {
+      this.#remaining -= size;
+      if (this.#remaining < 0 || (endStream && this.#remaining > 0)) return this.#malformed();
+    }
+    if (size > 0) this.#exchange?.onRequestData(bytes, offset, size);
+    if (endStream) {
+      this.closeRemote();
+      this.#exchange?.onRequestEnd();
+    } else this.received(windowSize);
+  }
+
+  override onReset(_code: number): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    if (exchange === null) return;
+    exchange.onDownstreamClosed();
+    this.connection.thread.giveExchange(exchange);
+  }
+
+  override onDrained(): void {
+    this.#exchange?.onResponseDrained();
+  }
+
+  protected override get receiverCongested(): boolean {
+    return this.#exchange !== null && this.#exchange.requestCongested;
+  }
+
+  /** No byte has moved for too long. */
+  onIdleTimeout(): void {
+    if (this.#exchange !== null && this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
+    else {
+      this.abort(ErrorCode.cancel);
+      this.onReset(ErrorCode.cancel);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ the response
+
+  resumeRequest(): void {
+    this.giveBack();
+  }
+
+  sendResponse(
+    head: ResponseHead,
+    body: BodyFraming,
+    upstreamTime: number,
+    mutations: readonly [CompiledMutation, CompiledMutation],
+  ): void {
+    const { thread, frames, encoder } = this.connection;
+    const lines = thread.headerLines;
+    const bodiless = writeResponseFields(lines, head, body, this.#framing(), upstreamTime, mutations);
+    const block = thread.headerBlock;
+    encoder.beginBlock(block);
+    encoder.encodeStatus(block, head.status);
+    appendLines(encoder, block, lines);
+    lines.clear();
+    const endStream = bodiless || (body.done && body.kind === BodyKind.none);
+    frames.headers(this.id, block, endStream, this.connection.peerFrameSize);
+    block.clear();
+    this.connection.scheduleFlush();
+    if (endStream) this.closeLocal();
+  }
+
+  sendBody(bytes: Uint8Array, offset: number, size: number): void {
+    if (!this.localClosed) this.writeData(bytes, offset, size);
+  }
+
+  sendTrailers(fields: Fields): void {
+    if (!this.localClosed) this.writeTrailers(fields);
+  }
+
+  endResponse(): void {
+    if (!this.localClosed) this.writeEnd();
+  }
+
+  abortResponse(): void {
+    this.abort(ErrorCode.internalError);
+  }
+
+  sendLocalReply(status: number, body: string, headers: string): number {
+    const { thread, frames, encoder } = this.connection;
+    const bytes = ascii(body);
+    const lines = thread.headerLines;
+    writeLocalReplyFields(lines, status, bytes.length, headers, this.#framing());
+    const block = thread.headerBlock;
+    encoder.beginBlock(block);
+    encoder.encodeStatus(block, status);
+    appendLines(encoder, block, lines);
+    lines.clear();
+    const bodiless = bytes.length === 0 || this.isHead || status === 204 || status === 304;
+    frames.headers(this.id, block, bodiless, this.connection.peerFrameSize);
+    block.clear();
+    if (bodiless) this.closeLocal();
+    else {
+      this.writeData(bytes, 0, bytes.length);
+      this.writeEnd();
+    }
+    this.connection.scheduleFlush();
+    return bytes.length;
+  }
+
+  #framing(): ResponseFraming {
+    const framing = this.connection.thread.responseFraming;
+    framing.close = framing.http10 = false;
+    framing.isHead = this.isHead;
+    framing.server = this.link.chain.serverLine;
+    return framing;
+  }
+
+  exchangeDone(): void {
+    const exchange = this.#exchange;
+    // A reset gives the exchange back itself, when all has been told.
+    if (exchange === null) return;
+    this.#exchange = null;
+    this.connection.thread.giveExchange(exchange);
+    this.#endUnread();
+  }
+
+  /** The response is whole but the request is not: the rest of it is not wanted (RFC 9113 §8.1). */
+  #endUnread(): void {
+    if (this.localClosed && !this.remoteClosed) this.abort(ErrorCode.noError);
+  }
+}

@@ -1,0 +1,103 @@
+/** An HTTP/2 connection to an upstream host: many requests at a time. */
+import { Http2Connection } from "../decode/http2/connection.ts";
+import { ErrorCode, preface, Setting } from "../decode/http2/protocol.ts";
+import type { MetricScope } from "../record/request_metrics.ts";
+import type { UpstreamChannel } from "./connector.ts";
+import { Http2ClientStream } from "./http2_client_stream.ts";
+import type { UpstreamRequest } from "./upstream_request.ts";
+import type { UpstreamLink } from "./upstream_stream.ts";
+
+const lastStreamNumber = 0x7fffffff;
+
+export class Http2ClientConnection extends Http2Connection<Http2ClientStream> implements UpstreamLink {
+  scope: MetricScope | null = null;
+  /** Requests carried so far. */
+  requests = 0;
+  readonly #ownLimit: number;
+  #nextStream = 1;
+  #idleSince: number;
+
+  constructor(readonly channel: UpstreamChannel) {
+    super(channel.cluster.thread, channel.socket, channel.tls);
+    this.#idleSince = this.thread.loop.now;
+    this.#ownLimit = channel.cluster.config.http2?.maxConcurrentStreams ?? lastStreamNumber;
+    this.out.appendAll(preface);
+    this.greet(Setting.enablePush, 0);
+    const { idleTimeout } = channel.cluster.config;
+    if (idleTimeout > 0) this.thread.loop.setTimer(this.timer, idleTimeout);
+  }
+
+  /** Whether another request can be given to it now. */
+  get hasRoom(): boolean {
+    return !this.goingAway && !this.closed && !this.closing && this.#nextStream < lastStreamNumber &&
+      this.streams.size < Math.min(this.peerConcurrentStreams, this.#ownLimit);
+  }
+
+  /** Sends a request; its answer goes to `request`. There must be room. */
+  start(request: UpstreamRequest): void {
+    const stream = new Http2ClientStream(this, this.#nextStream, request);
+    this.#nextStream += 2;
+    this.requests++;
+    this.streams.set(stream.id, stream);
+    stream.begin();
+  }
+
+  /** Takes no more requests; closes when the last one is done. */
+  drain(): void {
+    if (this.closed) return;
+    this.goingAway = true;
+    if (this.streams.size === 0) this.#leave();
+  }
+
+  protected override get lastOwnStream(): number {
+    return this.#nextStream - 2;
+  }
+
+  /** A server opens no streams, since push is off. */
+  protected override isPeerStream(id: number): boolean {
+    return (id & 1) === 0;
+  }
+
+  protected override openStream(): void {
+    this.connectionError(ErrorCode.protocolError);
+  }
+
+  protected override onGoAway(lastStream: number): void {
+    this.channel.host.pool.http2Leaves(this);
+    for (const stream of [...this.streams.values()]) {
+      // The peer has not looked at these and will not (RFC 9113 §6.8): they may go elsewhere.
+      if (stream.id > lastStream) {
+        this.streams.delete(stream.id);
+        stream.onReset(ErrorCode.refusedStream);
+      }
+    }
+    if (this.streams.size === 0) this.#leave();
+  }
+
+  protected override onIdle(): void {
+    this.#idleSince = this.thread.loop.now;
+    if (this.goingAway) this.#leave();
+  }
+
+  protected override onRoom(): void {
+    this.channel.host.pool.serveWaiting();
+  }
+
+  #leave(): void {
+    if (this.closing || this.closed) return;
+    this.goAway(ErrorCode.noError);
+    this.closeAfterFlush();
+  }
+
+  protected override onClose(failed: boolean): void {
+    this.channel.host.pool.http2Closed(this);
+    super.onClose(failed);
+  }
+
+  protected override onDeadline(): void {
+    const { idleTimeout } = this.channel.cluster.config;
+    const idleFor = this.streams.size === 0 ? this.thread.loop.now - this.#idleSince : 0;
+    if (idleFor >= idleTimeout) return this.drain();
+    this.thread.loop.setTimer(this.timer, idleTimeout - idleFor);
+  }
+}
