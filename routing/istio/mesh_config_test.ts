@@ -16,6 +16,7 @@ connectTimeout: 1.5s
 accessLogFile: /dev/stdout
 accessLogEncoding: JSON
 accessLogFormat: "%PROTOCOL%\\n"
+pathNormalization: { normalization: MERGE_SLASHES }
 enableAutoMtls: true
 `,
   );
@@ -29,6 +30,7 @@ enableAutoMtls: true
     accessLogFile: "/dev/stdout",
     accessLogEncoding: "JSON",
     accessLogFormat: "%PROTOCOL%\n",
+    pathNormalization: "MERGE_SLASHES",
   });
 });
 

@@ -231,3 +231,26 @@ Deno.test("refuses listeners that no data thread can open, by the path", () => {
   assert.equal(refused({ filterChains: [{}] }), "filter_chains[0].filters");
   assert.equal(refused({ useOriginalDst: true }), "use_original_dst");
 });
+
+Deno.test("reads how paths and hosts are spelt; nothing of it where the connection manager says nothing", () => {
+  const http = (fields: JsonObject) => translateListener(listener(fields)).listener.filterChains[0].http;
+  assert.deepEqual(http({ normalizePath: true }).paths, {
+    normalize: true,
+    mergeSlashes: false,
+    escapedSlashes: "keep",
+  });
+  assert.deepEqual(http({ mergeSlashes: true, pathWithEscapedSlashesAction: "UNESCAPE_AND_REDIRECT" }).paths, {
+    normalize: false,
+    mergeSlashes: true,
+    escapedSlashes: "redirect",
+  });
+  assert.deepEqual(http({ stripMatchingHostPort: true }).hosts, { stripTrailingDot: false, stripPort: 80 });
+  assert.deepEqual(http({ stripAnyHostPort: true, stripTrailingHostDot: true }).hosts, {
+    stripTrailingDot: true,
+    stripPort: "any",
+  });
+  assert.equal(
+    refusedAt(() => http({ stripMatchingHostPort: true, stripAnyHostPort: true })),
+    `${at}.strip_matching_host_port`,
+  );
+});
