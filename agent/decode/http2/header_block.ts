@@ -1,6 +1,7 @@
 /** Header lines as HTTP/1.1 has them into a header block. */
 import type { ByteQueue } from "../../worker/buffers.ts";
 import { COLON, CR } from "../characters.ts";
+import { indexingPolicy } from "../hpack/indexing_policy.ts";
 import type { HpackEncoder } from "../hpack/hpack_encoder.ts";
 
 /** Encodes `name: value\r\n` lines, from `from` on, as they stand in `lines`. */
@@ -14,7 +15,8 @@ export function appendLines(encoder: HpackEncoder, block: ByteQueue, lines: Byte
     position += bytes[position + 1] === 32 ? 2 : 1;
     const valueStart = position;
     while (bytes[position] !== CR) position++;
-    encoder.encode(block, bytes, nameStart, nameEnd, bytes, valueStart, position, "index");
+    const policy = indexingPolicy(bytes, nameStart, nameEnd, position - valueStart);
+    encoder.encode(block, bytes, nameStart, nameEnd, bytes, valueStart, position, policy);
     position += 2;
   }
 }
