@@ -1,5 +1,10 @@
 /** Filter chains as a data thread uses them, and the choice among those that share a socket. */
-import type { FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig } from "../config/model.ts";
+import type {
+  FilterChainConfig,
+  HttpConnectionManagerConfig,
+  ListenerConfig,
+  TcpProxyConfig,
+} from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
 import { AccessLogFormat } from "../record/access_log.ts";
 import type { RouteTable } from "../route/route_table.ts";
@@ -8,7 +13,6 @@ import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { ClientHello } from "./client_hello.ts";
 
 export class FilterChain {
-  readonly http: HttpConnectionManagerConfig;
   readonly inbound: boolean;
   readonly contextSlot: ContextSlot | null;
   /** `server: …\r\n` */
@@ -21,12 +25,23 @@ export class FilterChain {
     readonly listener: ListenerConfig,
     readonly config: FilterChainConfig,
   ) {
-    this.http = config.http;
     this.inbound = listener.direction === "inbound";
     this.contextSlot = config.tls === null ? null : proxy.tls.server(config.tls);
-    this.serverLine = ascii(`server: ${config.http.serverName}\r\n`);
+    this.serverLine = ascii(`server: ${config.http?.serverName ?? ""}\r\n`);
     this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));
     this.logFormats = this.logs.map((log) => log.format);
+  }
+
+  /** Of a chain for HTTP. */
+  get http(): HttpConnectionManagerConfig {
+    if (this.config.http === null) throw new Error(`filter chain ${this.config.name} is not for HTTP`);
+    return this.config.http;
+  }
+
+  /** Of a chain for TCP. */
+  get tcp(): TcpProxyConfig {
+    if (this.config.tcp === null) throw new Error(`filter chain ${this.config.name} is not for TCP`);
+    return this.config.tcp;
   }
 
   /** The route table now in force; `undefined` while its configuration has not arrived. */

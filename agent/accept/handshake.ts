@@ -3,8 +3,6 @@
  * chooses the filter chain, does the handshake, and hands the socket to the codec.
  */
 import { DownstreamLink } from "../downstream_stream.ts";
-import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
-import { Http2ServerConnection } from "../decode/http2/server_connection.ts";
 import { clientCertElement } from "../identify/forwarded_client_cert.ts";
 import { spiffePrincipal } from "../identify/certificate_names.ts";
 import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../sys/epoll.ts";
@@ -15,6 +13,7 @@ import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type ClientHello, clientHelloLength, INCOMPLETE, NOT_TLS, parseClientHello } from "./client_hello.ts";
 import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
+import { serve } from "./serve.ts";
 
 /** ClientHello and handshake must be done by then, milliseconds (Envoy's transport_socket_connect_timeout in spirit). */
 const deadline = 15_000;
@@ -92,8 +91,7 @@ export class Handshake implements Watcher {
     // In the mesh every peer has exactly one identity; a certificate without it says nothing that we can judge by.
     if (chain.config.tls?.requireClientCertificate && chain.inbound && principal === "") return this.#close();
     this.#leave();
-    const Codec = this.#tls?.applicationProtocol() === "h2" ? Http2ServerConnection : Http1ServerConnection;
-    new Codec(
+    serve(
       this.thread,
       this.socket,
       this.#tls,

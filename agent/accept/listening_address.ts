@@ -1,6 +1,5 @@
 /** One address and port of a data thread: the listening socket, and the filter chains of all proxies that share it. */
 import { DownstreamLink } from "../downstream_stream.ts";
-import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
 import { EPOLLIN } from "../sys/epoll.ts";
 import { ListeningSocket, NO_CONNECTION, NO_RESOURCES, type Socket } from "../sys/socket.ts";
 import type { Watcher } from "../worker/event_loop.ts";
@@ -8,6 +7,7 @@ import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
 import { Handshake } from "./handshake.ts";
+import { serve } from "./serve.ts";
 
 /** Connections taken in one turn of the loop at the most, so that those that exist are not starved. */
 const acceptsPerTurn = 64;
@@ -63,7 +63,7 @@ export class ListeningAddress implements Watcher {
     }
     const chain = matchFilterChain(this.#chains, null, this.#turn);
     if (chain === null) return socket.close();
-    new Http1ServerConnection(
+    serve(
       this.thread,
       socket,
       null,

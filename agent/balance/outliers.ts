@@ -20,6 +20,18 @@ export function recordResponse(cluster: Cluster, host: Host, status: number): vo
   count(cluster, host, HostSlot.consecutiveGatewayFailure, gatewayFailure, detection.consecutiveGatewayFailure);
 }
 
+/** A connection came about that carries no responses by which to judge the host: TCP (Envoy: as a response of 200). */
+export function recordConnected(cluster: Cluster, host: Host): void {
+  const detection = cluster.config.outlierDetection;
+  if (detection === null) return;
+  if (detection.splitExternalLocalOriginErrors) {
+    count(cluster, host, HostSlot.consecutiveLocalOriginFailure, false, 0);
+  } else {
+    count(cluster, host, HostSlot.consecutive5xx, false, 0);
+    count(cluster, host, HostSlot.consecutiveGatewayFailure, false, 0);
+  }
+}
+
 /** No response came: connecting failed, the connection broke or time ran out. */
 export function recordLocalFailure(cluster: Cluster, host: Host): void {
   Atomics.add(cluster.shared, host.slot + HostSlot.errors, 1);

@@ -50,7 +50,9 @@ export interface FilterChainConfig {
   /** ALPN values offered by the client; empty: any. */
   applicationProtocols: string[];
   tls: DownstreamTlsConfig | null;
-  http: HttpConnectionManagerConfig;
+  /** Exactly one of the two is set. */
+  http: HttpConnectionManagerConfig | null;
+  tcp: TcpProxyConfig | null;
 }
 
 export interface DownstreamTlsConfig {
@@ -62,6 +64,16 @@ export interface DownstreamTlsConfig {
   /** What the server agrees to speak, in order of preference. */
   alpn: string[];
   minimumVersion: "1.2" | "1.3";
+}
+
+export interface TcpProxyConfig {
+  statPrefix: string;
+  /** One entry for a plain `cluster`. Chosen in proportion to weight. */
+  clusters: { name: string; weight: number }[];
+  /** Without a byte either way for this long, the connection is closed; Envoy's default is 1 h. */
+  idleTimeout: number;
+  /** Hosts that are tried before the caller's connection is closed; Envoy's default is 1. */
+  maxConnectAttempts: number;
 }
 
 export interface HttpConnectionManagerConfig {

@@ -1,11 +1,12 @@
 /**
  * From the configuration in force to the configuration wanted without a moment in which a request finds half of it.
  *
- * A route waits for the endpoints of the clusters it names, a listener for its routes, as Envoy warms them; what is to
- * go stays while something in force refers to it. Nothing waits for ever.
+ * A route waits for the endpoints of the clusters it names, a listener for its routes and for the endpoints of clusters
+ * that it names itself, as Envoy warms them; what is to go stays while something in force refers to it. Nothing waits
+ * for ever.
  */
 import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig } from "../config/model.ts";
-import { clustersOf, routesOf } from "./references.ts";
+import { clustersOf, routesOf, tcpClustersOf } from "./references.ts";
 
 /** A set of configuration, by name. An entry that has changed is another object. */
 export interface ConfigurationSet {
@@ -74,7 +75,10 @@ export class MakeBeforeBreak {
     const listeners = changed(
       wanted.listeners,
       this.inForce.listeners,
-      (listener) => [...routesOf(listener)].some((name) => !isServed(name)) && hold(`listener ${listener.name}`),
+      (listener) =>
+        ([...routesOf(listener)].some((name) => !isServed(name)) ||
+          [...tcpClustersOf(listener)].some((name) => !isWarm(name))) &&
+        hold(`listener ${listener.name}`),
     );
 
     const removedListeners = removed(wanted.listeners, this.inForce.listeners, () => false);
@@ -85,6 +89,7 @@ export class MakeBeforeBreak {
       (name) => namedRoutes.has(name) && hold(`end of route ${name}`),
     );
     const namedClusters = union(this.inForce.routes.values(), clustersOf);
+    for (const name of union(this.inForce.listeners.values(), tcpClustersOf)) namedClusters.add(name);
     const removedClusters = removed(
       wanted.clusters,
       this.inForce.clusters,

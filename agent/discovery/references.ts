@@ -12,7 +12,12 @@ export function clustersOf(route: RouteConfig): Set<string> {
   return names;
 }
 
+/** Names of the clusters to which a listener's TCP proxies connect. */
+export function tcpClustersOf(listener: ListenerConfig): Set<string> {
+  return new Set(listener.filterChains.flatMap(({ tcp }) => tcp === null ? [] : tcp.clusters.map(({ name }) => name)));
+}
+
 /** Names of the route configurations that a listener serves. */
 export function routesOf(listener: ListenerConfig): Set<string> {
-  return new Set(listener.filterChains.map((chain) => chain.http.routeConfigName));
+  return new Set(listener.filterChains.flatMap(({ http }) => http === null ? [] : [http.routeConfigName]));
 }

@@ -17,7 +17,7 @@ const route = (name: string, ...clusters: string[]) =>
     }],
   }) as RouteConfig;
 const listener = (name: string, route: string) =>
-  ({ name, filterChains: [{ http: { routeConfigName: route } }] }) as ListenerConfig;
+  ({ name, filterChains: [{ http: { routeConfigName: route }, tcp: null }] }) as ListenerConfig;
 
 /** Resources of these tests are their translation in JSON; `refuse` in a name refuses. */
 function translate(type: ResourceType, name: string, value: Uint8Array): Translated {

@@ -49,7 +49,7 @@ const operators: Record<string, Part> = {
   PROTOCOL: (entry) => entry.protocol,
   RESPONSE_CODE: (entry) => String(entry.responseCode),
   RESPONSE_FLAGS: (entry) => flagText(entry.flags),
-  RESPONSE_CODE_DETAILS: (entry) => entry.flags === 0 ? "via_upstream" : "-",
+  RESPONSE_CODE_DETAILS: (entry) => entry.flags === 0 && entry.responseCode !== 0 ? "via_upstream" : "-",
   CONNECTION_TERMINATION_DETAILS: () => "-",
   UPSTREAM_TRANSPORT_FAILURE_REASON: (entry) => entry.upstreamFailure,
   BYTES_RECEIVED: (entry) => String(entry.bytesReceived),
@@ -148,16 +148,25 @@ export function newEntry(
   protocol: string,
   startTime: number,
 ): AccessLogEntry {
-  const requestHeaders = new Map<string, string>();
-  for (const format of formats) collect(format.requestHeaders, head.fields, requestHeaders);
+  const entry = newConnectionEntry(startTime);
+  for (const format of formats) collect(format.requestHeaders, head.fields, entry.requestHeaders);
+  entry.method = head.method;
+  entry.path = head.path;
+  entry.authority = head.authority;
+  entry.protocol = protocol;
+  return entry;
+}
+
+/** Starts an entry for a connection that carries no requests. */
+export function newConnectionEntry(startTime: number): AccessLogEntry {
   return {
     startTime,
     duration: 0,
-    method: head.method,
-    path: head.path,
-    authority: head.authority,
-    protocol,
-    requestHeaders,
+    method: "",
+    path: "",
+    authority: "",
+    protocol: "",
+    requestHeaders: new Map(),
     responseHeaders: new Map(),
     responseCode: 0,
     flags: 0,

@@ -4,9 +4,7 @@ import type { ResponseHead } from "../decode/head.ts";
 import type { Exchange } from "../exchange.ts";
 import type { DownstreamLink } from "../downstream_stream.ts";
 import { type AccessLogEntry, collect } from "./access_log.ts";
-import { destinationLabels, type MetricScope, sourceLabels } from "./request_metrics.ts";
-
-const noService = { host: "", name: "", namespace: "" };
+import { destinationLabels, type MetricScope, noService, sourceLabels } from "./request_metrics.ts";
 
 export function recordExchange(exchange: Exchange, downstream: DownstreamLink): void {
   const thread = exchange.thread;

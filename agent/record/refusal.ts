@@ -2,9 +2,7 @@
 import type { DownstreamLink } from "../downstream_stream.ts";
 import type { DataThread } from "../worker/thread.ts";
 import type { Outcome } from "../respond/outcome.ts";
-import { destinationLabels, sourceLabels } from "./request_metrics.ts";
-
-const noService = { host: "", name: "", namespace: "" };
+import { destinationLabels, noService, sourceLabels } from "./request_metrics.ts";
 
 export function recordRefusal(thread: DataThread, downstream: DownstreamLink, outcome: Outcome): void {
   const { proxy, inbound } = downstream.chain;

@@ -2,11 +2,12 @@
 import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
 import { flagText } from "../respond/outcome.ts";
 import { grpcStatusOfHttp } from "./grpc_status.ts";
-import type { RequestSeries, SeriesTable } from "./series.ts";
+import type { RequestSeries, SeriesTable, TcpSeries } from "./series.ts";
 
 /** The labels that stay the same for all requests between two ends. */
 export class MetricScope {
   readonly #byOutcome = new Map<number, RequestSeries>();
+  readonly #tcpByFlags = new Map<number, TcpSeries>();
 
   constructor(private readonly table: SeriesTable, private readonly labels: Record<string, string>) {}
 
@@ -26,6 +27,16 @@ export class MetricScope {
         response_flags: flagText(flags),
       });
       this.#byOutcome.set(key, series);
+    }
+    return series;
+  }
+
+  /** The series of TCP connections: with no flags while they live, with those of `Flag` for how they ended. */
+  tcp(flags: number): TcpSeries {
+    let series = this.#tcpByFlags.get(flags);
+    if (series === undefined) {
+      series = this.table.tcp({ ...this.labels, request_protocol: "tcp", response_flags: flagText(flags) });
+      this.#tcpByFlags.set(flags, series);
     }
     return series;
   }
@@ -52,6 +63,9 @@ export interface Service {
   name: string;
   namespace: string;
 }
+
+/** Where no cluster was chosen. */
+export const noService: Service = { host: "", name: "", namespace: "" };
 
 /** Labels as the caller's proxy reports them (`reporter="source"`). `destination` is `null` where no host was chosen. */
 export function sourceLabels(

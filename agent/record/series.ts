@@ -13,6 +13,14 @@ export interface RequestSeries {
   responseBytes: number;
 }
 
+/** The values of one combination of labels of TCP connections: counters. */
+export interface TcpSeries {
+  opened: number;
+  closed: number;
+  sent: number;
+  received: number;
+}
+
 export class SeriesTable {
   #next = 0;
   #full = false;
@@ -30,6 +38,21 @@ export class SeriesTable {
       requestBytes: this.#make("istio_request_bytes", labels, histogramLength),
       responseBytes: this.#make("istio_response_bytes", labels, histogramLength),
     };
+  }
+
+  /** Makes the series of TCP connections with these labels, as {@link request} does. */
+  tcp(labels: Record<string, string>): TcpSeries {
+    return {
+      opened: this.#make("istio_tcp_connections_opened_total", labels, 1),
+      closed: this.#make("istio_tcp_connections_closed_total", labels, 1),
+      sent: this.#make("istio_tcp_sent_bytes_total", labels, 1),
+      received: this.#make("istio_tcp_received_bytes_total", labels, 1),
+    };
+  }
+
+  /** Adds to one of the counters of {@link tcp}. */
+  count(counter: number, amount: number): void {
+    this.values[counter] += amount;
   }
 
   #make(metric: MetricName, labels: Record<string, string>, length: number): number {

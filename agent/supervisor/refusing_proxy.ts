@@ -91,6 +91,7 @@ export function refusingListener(address: string, port: number): ControlChange[]
             httpFilters: ["router"],
             upgradeTypes: [],
           },
+          tcp: null,
         }],
         accessLog: [],
       }],

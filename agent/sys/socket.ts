@@ -15,6 +15,7 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
 const SO_KEEPALIVE = 9;
+const SO_LINGER = 13;
 const SO_REUSEPORT = 15;
 const SO_RCVLOWAT = 18;
 const IPPROTO_TCP = 6;
@@ -26,6 +27,8 @@ const AF_UNIX = 1;
 
 const value = new Int32Array(1);
 const valueBytes = new Uint8Array(value.buffer);
+/** `struct linger`: on, and not for a moment. */
+const lingerNever = new Uint8Array(new Int32Array([1, 0]).buffer);
 const length = new Uint32Array(1);
 const lengthBytes = new Uint8Array(length.buffer);
 const peerAddress = new Uint8Array(128);
@@ -120,6 +123,12 @@ export class Socket {
   close(): void {
     libc.close(this.#open());
     this.descriptor = -1;
+  }
+
+  /** Closes so that the peer learns of a break (RST), not of an end. What has not been sent is lost. */
+  reset(): void {
+    libc.setsockopt(this.#open(), SOL_SOCKET, SO_LINGER, lingerNever, 8);
+    this.close();
   }
 
   #open(): number {

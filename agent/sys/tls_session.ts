@@ -6,6 +6,9 @@ import type { TlsContext } from "./tls_context.ts";
 const SSL_ERROR_WANT_READ = 2;
 const SSL_ERROR_WANT_WRITE = 3;
 const SSL_ERROR_ZERO_RETURN = 6;
+/** Reason of an error: the peer closed the connection without close_notify. */
+const SSL_R_UNEXPECTED_EOF_WHILE_READING = 294;
+const reasonMask = 0x7fffffn;
 const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
 const X509_V_OK = 0;
 /** A record's payload is at most this long; a write that blocked must be repeated with at least its length. */
@@ -20,6 +23,8 @@ export class TlsSession {
   #session: Deno.PointerValue;
   /** Why the handshake failed. */
   failure = "";
+  /** A read failed because the peer had closed the connection without saying so within TLS. */
+  truncated = false;
 
   constructor(context: TlsContext, socket: Socket, serverName: string) {
     this.#session = ssl.SSL_new(context.pointer);
@@ -102,9 +107,13 @@ export class TlsSession {
     return new TextDecoder().decode(bytes.slice(0));
   }
 
-  /** Sends close_notify: the peer reads an end of stream, and may go on sending. */
-  finishWriting(): void {
-    if (ssl.SSL_shutdown(this.#open()) < 0) crypto.ERR_clear_error();
+  /** Sends close_notify: the peer reads an end of stream, and may go on sending. False: not yet, try again. */
+  finishWriting(): boolean {
+    const result = ssl.SSL_shutdown(this.#open());
+    if (result >= 0) return true;
+    const blocked = ssl.SSL_get_error(this.#session, result) === SSL_ERROR_WANT_WRITE;
+    crypto.ERR_clear_error();
+    return !blocked;
   }
 
   /** Sends close_notify, then frees the session. The socket is its owner's. */
@@ -118,8 +127,10 @@ export class TlsSession {
   #result(count: number): number {
     const reason = ssl.SSL_get_error(this.#session, count);
     if (reason === SSL_ERROR_WANT_READ || reason === SSL_ERROR_WANT_WRITE) return WOULD_BLOCK;
+    if (reason === SSL_ERROR_ZERO_RETURN) return END_OF_STREAM;
+    this.truncated = Number(crypto.ERR_get_error() & reasonMask) === SSL_R_UNEXPECTED_EOF_WHILE_READING;
     crypto.ERR_clear_error();
-    return reason === SSL_ERROR_ZERO_RETURN ? END_OF_STREAM : FAILED;
+    return FAILED;
   }
 
   #open(): Deno.PointerValue {

@@ -78,6 +78,11 @@ export class Connector implements Watcher {
     this.#handshake();
   }
 
+  /** Gives up; the owner hears nothing more. */
+  cancel(): void {
+    this.#close();
+  }
+
   abandon(): void {
     this.#fail("internal error");
   }
@@ -113,11 +118,15 @@ export class Connector implements Watcher {
   }
 
   #fail(reason: string, timedOut = false): void {
+    this.#close();
+    this.owner.connectFailed({ timedOut, reason });
+  }
+
+  #close(): void {
     this.#thread.loop.clearTimer(this.#timer);
     this.#thread.loop.unwatch(this.#socket.descriptor);
     this.#tls?.close();
     this.#socket.close();
-    this.owner.connectFailed({ timedOut, reason });
   }
 }
 

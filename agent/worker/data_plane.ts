@@ -156,6 +156,7 @@ export class DataPlane {
     for (const handshake of [...this.thread.handshakes]) handshake.drain();
     for (const connection of [...this.thread.downstreams]) connection.close();
     for (const proxy of this.#proxies.values()) proxy.close();
+    this.thread.pipes.close();
     this.thread.logs.flush();
   }
 

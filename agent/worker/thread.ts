@@ -6,6 +6,7 @@ import { SeriesTable } from "../record/series.ts";
 import { Fields, RequestHead, ResponseHead } from "../decode/head.ts";
 import { HeaderSink } from "../decode/hpack/header_sink.ts";
 import type { DownstreamConnection } from "../downstream_stream.ts";
+import { PipePool } from "../decode/tcp/pipe_pool.ts";
 import { Exchange } from "../exchange.ts";
 import type { ResponseFraming } from "../respond/response_head.ts";
 import type { Handshake } from "../accept/handshake.ts";
@@ -21,6 +22,7 @@ const inputSize = 128 * 1024;
 export class DataThread {
   readonly loop: EventLoop;
   readonly slabs = new SlabPool();
+  readonly pipes = new PipePool();
   /** Whatever is read from any socket lands here first, and is used up or copied before the next read. */
   readonly input: Slab = newSlab(inputSize);
   /** Cluster and host counters: see `config/shared_memory.ts`. */

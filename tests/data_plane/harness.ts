@@ -134,6 +134,7 @@ export function filterChain(overrides: Partial<FilterChainConfig> = {}): FilterC
     applicationProtocols: [],
     tls: null,
     http: connectionManager(),
+    tcp: null,
     ...overrides,
   };
 }

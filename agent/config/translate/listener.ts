@@ -1,15 +1,17 @@
 /** Listeners: where to listen, and which filter chain serves a connection. */
 import { TrafficDirection } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { FilterChain } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import type { Filter, FilterChain } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { type Listener, ListenerSchema } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { HttpInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
 import { TlsInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { HttpConnectionManagerSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { TcpProxySchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig } from "../model.ts";
 import { accessLogs } from "./access_log.ts";
 import { connectionManager } from "./http_connection_manager.ts";
 import { sameConfig } from "./same_config.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
+import { tcpProxy } from "./tcp_proxy.ts";
 import { downstreamTls, secretNamesOf } from "./tls.ts";
 import { Place } from "./unsupported.ts";
 import { addressAndPort } from "./values.ts";
@@ -30,7 +32,7 @@ interface TranslatedChain {
 }
 
 /**
- * Access logs stand at the connection managers in xDS and at the listener in the data threads' configuration, so all
+ * Access logs stand at the filters in xDS and at the listener in the data threads' configuration, so all
  * chains must have the same.
  *
  * @throws {UnsupportedConfigurationError}
@@ -63,8 +65,8 @@ export function translateListener(resource: Listener): TranslatedListener {
     );
   });
   const inlineRoutes = chains.flatMap(({ inlineRoute }) => inlineRoute === null ? [] : [inlineRoute]);
-  const routeNames = chains.filter(({ inlineRoute }) => inlineRoute === null).map(({ chain }) =>
-    chain.http.routeConfigName
+  const routeNames = chains.flatMap(({ chain: { http }, inlineRoute }) =>
+    http === null || inlineRoute !== null ? [] : [http.routeConfigName]
   );
   return {
     listener: {
@@ -94,10 +96,13 @@ function filterChain(
   place: Place,
 ): TranslatedChain {
   const filters = place.field("filters");
-  filters.require(chain.filters.length === 1, "want one, the HTTP connection manager");
-  const at = filters.item(0).field("typed_config");
-  const manager = unpack(chain.filters[0].configType.value, HttpConnectionManagerSchema, at);
-  const { http, inlineRoute } = connectionManager(manager, `${listener}/${name}`, port, at);
+  filters.require(chain.filters.length === 1, "want one, the HTTP connection manager or the TCP proxy");
+  const { http, tcp, inlineRoute, accessLog } = networkFilter(
+    chain.filters[0],
+    `${listener}/${name}`,
+    port,
+    filters.item(0).field("typed_config"),
+  );
   const match = chain.filterChainMatch;
   return {
     chain: {
@@ -110,10 +115,23 @@ function filterChain(
       applicationProtocols: match?.applicationProtocols ?? [],
       tls: downstreamTls(chain.transportSocket, place.field("transport_socket")),
       http,
+      tcp,
     },
     inlineRoute,
-    accessLog: accessLogs(manager.accessLog, at.field("access_log")),
+    accessLog,
   };
+}
+
+/** What the one filter of a chain is. */
+function networkFilter({ configType: { value: config } }: Filter, inlineName: string, port: number, place: Place) {
+  if (holds(config, TcpProxySchema)) {
+    const filter = unpack(config, TcpProxySchema, place);
+    const accessLog = accessLogs(filter.accessLog, place.field("access_log"));
+    return { http: null, inlineRoute: null, tcp: tcpProxy(filter, place), accessLog };
+  }
+  const manager = unpack(config, HttpConnectionManagerSchema, place);
+  const accessLog = accessLogs(manager.accessLog, place.field("access_log"));
+  return { ...connectionManager(manager, inlineName, port, place), tcp: null, accessLog };
 }
 
 function serverNames(names: string[], place: Place): string[] {

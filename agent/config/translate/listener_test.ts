@@ -63,6 +63,7 @@ Deno.test("translates a listener with a chain for mutual TLS and one for plainte
       httpFilters: ["fault", "router"],
       upgradeTypes: [],
     },
+    tcp: null,
   });
   assert.equal(plain.name, "1");
   assert.equal(plain.tls, null);
@@ -91,7 +92,7 @@ Deno.test("fills in Envoy's defaults of the connection manager", () => {
 
 Deno.test("takes the upgrades that are not switched off, in lower case", () => {
   const upgradeConfigs: JsonObject[] = [{ upgradeType: "WebSocket" }, { upgradeType: "spdy/3.1", enabled: false }];
-  assert.deepEqual(translateListener(listener({ upgradeConfigs })).listener.filterChains[0].http.upgradeTypes, [
+  assert.deepEqual(translateListener(listener({ upgradeConfigs })).listener.filterChains[0].http?.upgradeTypes, [
     "websocket",
   ]);
 });

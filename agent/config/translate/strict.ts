@@ -19,6 +19,7 @@ import { listenerFields } from "./fields/listener.ts";
 import { type MessageFields } from "./fields/message_fields.ts";
 import { routeFields } from "./fields/route.ts";
 import { sharedFields } from "./fields/shared.ts";
+import { tcpProxyFields } from "./fields/tcp_proxy.ts";
 import { tlsFields } from "./fields/tls.ts";
 import type { Place } from "./unsupported.ts";
 
@@ -26,6 +27,7 @@ import type { Place } from "./unsupported.ts";
 export const implementedMessages: readonly MessageFields[] = [
   ...listenerFields,
   ...httpConnectionManagerFields,
+  ...tcpProxyFields,
   ...routeFields,
   ...clusterFields,
   ...endpointFields,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { reflect, type ReflectList, type ReflectMap } from "@bufbuild/protobuf/reflect";
 import { anyPack, AnySchema, DurationSchema } from "@bufbuild/protobuf/wkt";
-import { TcpProxySchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { OriginalDstSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts";
 import { FilterSchema } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { ListenerSchema } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
@@ -101,11 +101,11 @@ Deno.test("every message that an implemented field leads to is in the tables", (
 });
 
 Deno.test("refuses an unknown type inside an Any", () => {
-  const tcp = create(FilterSchema, {
-    configType: { case: "typedConfig", value: anyPack(TcpProxySchema, create(TcpProxySchema)) },
+  const other = create(FilterSchema, {
+    configType: { case: "typedConfig", value: anyPack(OriginalDstSchema, create(OriginalDstSchema)) },
   });
-  assert.equal(refusal(FilterSchema, tcp), "message m: typed_config");
-  const listener = create(ListenerSchema, { filterChains: [{}, { filters: [tcp] }] });
+  assert.equal(refusal(FilterSchema, other), "message m: typed_config");
+  const listener = create(ListenerSchema, { filterChains: [{}, { filters: [other] }] });
   assert.equal(refusal(ListenerSchema, listener), "message m: filter_chains[1].filters[0].typed_config");
 });
 

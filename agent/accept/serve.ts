@@ -1,0 +1,15 @@
+/** From accepting to decoding: an accepted connection goes to what its filter chain is for. */
+import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
+import { Http2ServerConnection } from "../decode/http2/server_connection.ts";
+import { TcpRelay } from "../decode/tcp/tcp_relay.ts";
+import type { DownstreamLink } from "../downstream_stream.ts";
+import type { Socket } from "../sys/socket.ts";
+import type { TlsSession } from "../sys/tls_session.ts";
+import type { DataThread } from "../worker/thread.ts";
+
+/** Hands over socket and TLS session; whoever takes them owns them. */
+export function serve(thread: DataThread, socket: Socket, tls: TlsSession | null, link: DownstreamLink): void {
+  if (link.chain.config.tcp !== null) new TcpRelay(thread, socket, tls, link);
+  else if (tls?.applicationProtocol() === "h2") new Http2ServerConnection(thread, socket, tls, link);
+  else new Http1ServerConnection(thread, socket, tls, link);
+}

@@ -1,0 +1,13 @@
+/** Implemented fields of the TCP proxy. */
+import {
+  TcpProxy_WeightedCluster_ClusterWeightSchema,
+  TcpProxy_WeightedClusterSchema,
+  TcpProxySchema,
+} from "../../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { message } from "./message_fields.ts";
+
+export const tcpProxyFields = [
+  message(TcpProxySchema, "stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts"),
+  message(TcpProxy_WeightedClusterSchema, "clusters"),
+  message(TcpProxy_WeightedCluster_ClusterWeightSchema, "name weight"),
+];

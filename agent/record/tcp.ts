@@ -1,0 +1,63 @@
+/** Metrics and access log lines of TCP connections. */
+import type { Cluster, Host } from "../balance/cluster.ts";
+import type { DownstreamLink } from "../downstream_stream.ts";
+import type { DataThread } from "../worker/thread.ts";
+import { newConnectionEntry } from "./access_log.ts";
+import { destinationLabels, type MetricScope, noService, sourceLabels } from "./request_metrics.ts";
+
+/** What is known of a connection when it has ended. */
+export interface TcpRecord {
+  cluster: Cluster | null;
+  host: Host | null;
+  /** `spiffe://…` of the upstream peer; empty: none. */
+  upstreamPrincipal: string;
+  /** Bits of `Flag`. */
+  flags: number;
+  /** From the caller, and to it. */
+  bytesReceived: number;
+  bytesSent: number;
+  /** Why no connection came about; empty. */
+  upstreamFailure: string;
+}
+
+/** The metric scope of a connection from this caller to that host; `host` is `null` where none was chosen. */
+export function tcpScope(
+  link: DownstreamLink,
+  { cluster, host, upstreamPrincipal }: Pick<TcpRecord, "cluster" | "host" | "upstreamPrincipal">,
+): MetricScope {
+  const { proxy, inbound } = link.chain;
+  const service = cluster?.config.service ?? noService;
+  if (inbound) {
+    const { principal } = link.peer;
+    return proxy.scope(
+      `inbound ${service.host} ${principal}`,
+      () => destinationLabels(proxy.description, service, principal),
+    );
+  }
+  const workload = host?.config.workload ?? null;
+  return proxy.scope(
+    `outbound ${service.host} ${workload === null ? "" : JSON.stringify(workload)} ${upstreamPrincipal}`,
+    () => sourceLabels(proxy.description, service, workload, upstreamPrincipal),
+  );
+}
+
+/** Writes the access log line of a connection. Milliseconds. */
+export function logConnection(thread: DataThread, link: DownstreamLink, record: TcpRecord, duration: number): void {
+  const { chain, peer } = link;
+  if (chain.logs.length === 0) return;
+  const entry = newConnectionEntry(Date.now() - duration);
+  entry.duration = duration;
+  entry.flags = record.flags;
+  entry.bytesReceived = record.bytesReceived;
+  entry.bytesSent = record.bytesSent;
+  entry.upstreamHost = record.host?.label ?? "";
+  entry.upstreamCluster = record.cluster?.config.name ?? "";
+  entry.upstreamFailure = record.upstreamFailure;
+  entry.upstreamPeer = record.upstreamPrincipal;
+  entry.downstreamLocal = `${chain.listener.address}:${chain.listener.port}`;
+  entry.downstreamRemote = peer.remoteAddress;
+  entry.requestedServerName = peer.serverName;
+  entry.downstreamPeer = peer.principal;
+  entry.downstreamTlsVersion = peer.tlsVersion;
+  for (const { path, format } of chain.logs) thread.logs.write(path, format.line(entry));
+}
