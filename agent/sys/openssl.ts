@@ -24,6 +24,7 @@ export const ssl = Deno.dlopen(
     SSL_new: { parameters: ["pointer"], result: "pointer" },
     SSL_free: { parameters: ["pointer"], result: "void" },
     SSL_set_fd: { parameters: ["pointer", "i32"], result: "i32" },
+    SSL_set_alpn_protos: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
     SSL_set_accept_state: { parameters: ["pointer"], result: "void" },
     SSL_set_connect_state: { parameters: ["pointer"], result: "void" },
     SSL_ctrl: { parameters: ["pointer", "i32", "i64", "buffer"], result: "i64" },

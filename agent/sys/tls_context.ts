@@ -147,7 +147,7 @@ function alpnSelection(protocols: string[]): Deno.PointerValue {
 }
 
 /** Length-prefixed protocol names, as ALPN's wire has them (RFC 7301 §3.1). */
-function alpnWire(protocols: string[]): Uint8Array<ArrayBuffer> {
+export function alpnWire(protocols: string[]): Uint8Array<ArrayBuffer> {
   const encoder = new TextEncoder();
   return new Uint8Array(protocols.flatMap((protocol) => {
     const bytes = encoder.encode(protocol);

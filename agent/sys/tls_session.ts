@@ -1,7 +1,7 @@
 /** `SSL*` of one connection over its socket: owned, freed exactly once, never reached after. */
 import { crypto, opensslError, ssl } from "./openssl.ts";
 import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "./socket.ts";
-import type { TlsContext } from "./tls_context.ts";
+import { alpnWire, type TlsContext } from "./tls_context.ts";
 
 const SSL_ERROR_WANT_READ = 2;
 const SSL_ERROR_WANT_WRITE = 3;
@@ -39,6 +39,12 @@ export class TlsSession {
         ssl.SSL_ctrl(this.#session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name);
       }
     }
+  }
+
+  /** Offers other protocols by ALPN than the context does; before the handshake begins. */
+  offer(protocols: string[]): void {
+    const wire = alpnWire(protocols);
+    ssl.SSL_set_alpn_protos(this.#open(), wire, wire.length);
   }
 
   /** One step of the handshake: one of the `HANDSHAKE_…` values. */

@@ -51,11 +51,16 @@ export class Connector implements Watcher {
   #context: TlsContext | null = null;
 
   /**
-   * Starts connecting; the owner hears how it went, once.
+   * Starts connecting; the owner hears how it went, once. `http1Only`: HTTP/2 is not offered.
    *
    * @throws SocketError when it fails at once.
    */
-  constructor(private readonly cluster: Cluster, private readonly host: Host, private readonly owner: ConnectOwner) {
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly host: Host,
+    private readonly owner: ConnectOwner,
+    private readonly http1Only = false,
+  ) {
     this.#thread = cluster.thread;
     this.#socket = Socket.connect(host.config.address, host.config.port);
     const keepalive = cluster.config.tcpKeepalive;
@@ -75,6 +80,7 @@ export class Connector implements Watcher {
     this.#context = this.host.contextSlot!.context;
     if (this.#context === null) return this.#fail("no certificate yet for this workload");
     this.#tls = new TlsSession(this.#context, this.#socket, this.host.tls.sni);
+    if (this.http1Only) this.#tls.offer(this.host.tls.alpn.filter((protocol) => !protocol.endsWith("h2")));
     this.#handshake();
   }
 

@@ -22,15 +22,20 @@ export class HostPool implements ConnectOwner {
   readonly #waiting: UpstreamRequest[] = [];
   /** Whether one connection may serve all that wait: HTTP/2 is offered, and the host has not declined it. */
   #mayMultiplex: boolean;
+  /** For requests that only HTTP/1.1 can carry (upgrades), where this pool speaks HTTP/2. */
+  #http1: HostPool | null = null;
+  readonly #http1Only: boolean;
   #connecting = 0;
   #connections = 0;
   #draining = false;
 
-  constructor(host: Host) {
+  constructor(host: Host, http1Only = false) {
     this.#host = host;
+    this.#http1Only = http1Only;
     this.#cluster = host.cluster;
     this.#shared = host.cluster.shared;
-    this.#mayMultiplex = host.tls === null ? host.cluster.config.http2 !== undefined : host.tls.alpn.includes("h2");
+    const offersHttp2 = host.tls === null ? host.cluster.config.http2 !== undefined : host.tls.alpn.includes("h2");
+    this.#mayMultiplex = offersHttp2 && !http1Only;
   }
 
   /**
@@ -38,6 +43,10 @@ export class HostPool implements ConnectOwner {
    * (Envoy: max_requests, max_pending_requests).
    */
   request(request: UpstreamRequest): boolean {
+    if (request.upgrade !== "" && this.#mayMultiplex) {
+      this.#http1 ??= new HostPool(this.#host, true);
+      return this.#http1.request(request);
+    }
     const { circuitBreakers, slot } = this.#cluster.config;
     if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
     const shared = this.#withRoom();
@@ -62,7 +71,7 @@ export class HostPool implements ConnectOwner {
   /** Takes back a request that still waits; false when it does not. */
   withdraw(request: UpstreamRequest): boolean {
     const index = this.#waiting.indexOf(request);
-    if (index < 0) return false;
+    if (index < 0) return this.#http1 !== null && this.#http1.withdraw(request);
     this.#waiting.splice(index, 1);
     this.#leavePending();
     return true;
@@ -88,10 +97,10 @@ export class HostPool implements ConnectOwner {
 
   connected(channel: UpstreamChannel): void {
     this.#connecting--;
-    const priorKnowledge = channel.tls === null && this.#cluster.config.http2 !== undefined;
+    const priorKnowledge = channel.tls === null && this.#cluster.config.http2 !== undefined && !this.#http1Only;
     if (channel.protocol !== "h2" && !priorKnowledge) {
       this.#mayMultiplex = false;
-      this.release(new Http1ClientConnection(channel));
+      this.release(new Http1ClientConnection(channel, this));
       this.#connect();
       return;
     }
@@ -165,6 +174,7 @@ export class HostPool implements ConnectOwner {
 
   /** No more idle connections: the host has left the configuration. */
   drain(): void {
+    this.#http1?.drain();
     this.#draining = true;
     for (const connection of this.#idle.splice(0)) connection.close();
     for (const connection of [...this.#http2]) this.#retire(connection);
@@ -172,6 +182,7 @@ export class HostPool implements ConnectOwner {
 
   /** Connections made with the certificate of before are not used again. */
   renew(): void {
+    this.#http1?.renew();
     for (const connection of [...this.#idle]) {
       if (isOutdated(connection.channel)) connection.close();
     }
@@ -195,7 +206,7 @@ export class HostPool implements ConnectOwner {
       Atomics.add(this.#shared, slot + ClusterSlot.activeConnections, 1);
       Atomics.add(this.#shared, slot + ClusterSlot.connections, 1);
       try {
-        new Connector(this.#cluster, this.#host, this);
+        new Connector(this.#cluster, this.#host, this, this.#http1Only);
       } catch (error) {
         if (!(error instanceof SocketError)) throw error;
         this.connectFailed({ timedOut: false, reason: error.message });

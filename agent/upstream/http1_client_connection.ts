@@ -12,6 +12,7 @@ import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../sys/socket.ts";
 import { ByteQueue } from "../worker/buffers.ts";
 import { Connection } from "../worker/connection.ts";
 import type { UpstreamChannel } from "./connector.ts";
+import type { HostPool } from "./host_pool.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream_stream.ts";
 
@@ -44,7 +45,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   #reusable = true;
   #trailersSent = false;
 
-  constructor(readonly channel: UpstreamChannel) {
+  constructor(readonly channel: UpstreamChannel, private readonly pool: HostPool) {
     const { thread } = channel.cluster;
     super(thread, channel.socket);
     this.tls = channel.tls;
@@ -204,7 +205,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     if (this.closed) return;
     if (free) {
       this.setReading(true);
-      this.host.pool.release(this);
+      this.pool.release(this);
     } else this.close();
   }
 
@@ -238,7 +239,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     this.#state = State.closed;
     const request = this.#request;
     this.#request = null;
-    this.host.pool.disconnected(this);
+    this.pool.disconnected(this);
     request?.onFailure("reset");
   }
 

@@ -8,6 +8,14 @@ import type { UpstreamStream } from "./upstream_stream.ts";
 /** Why a connection gave up a request that it had been given. */
 export type StreamFailure = "reset" | "refused" | "protocolError";
 
+/** What finds a connection for a request. */
+export interface UpstreamSource {
+  /** Gives the request a connection, now or when there is one; false when a circuit breaker is open. */
+  request(request: UpstreamRequest): boolean;
+  /** Takes back a request that still waits; false when it does not. */
+  withdraw(request: UpstreamRequest): boolean;
+}
+
 export interface UpstreamRequest {
   /** Request line and headers as HTTP/1.1, without framing headers and without the empty line at the end. */
   readonly head: ByteQueue;

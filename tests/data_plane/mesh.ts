@@ -96,7 +96,7 @@ export class Mesh implements AsyncDisposable {
                 certificate: "default",
                 trustBundle: "ROOTCA",
                 requireClientCertificate: true,
-                alpn: ["istio-http/1.1"],
+                alpn: ["h2", "istio-http/1.1"],
                 minimumVersion: "1.3",
               },
               http: connectionManager({ forwardClientCertDetails: "APPEND_FORWARD" }),
@@ -113,7 +113,7 @@ export class Mesh implements AsyncDisposable {
       trustBundle: "ROOTCA",
       sni,
       subjectAltNames: expected,
-      alpn: ["istio-http/1.1"],
+      alpn: ["h2", "istio-http/1.1"],
     };
     return {
       proxy: "productpage",

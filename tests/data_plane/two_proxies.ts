@@ -18,7 +18,7 @@ import {
 } from "./harness.ts";
 
 const sni = "outbound_.9080_._.reviews.default.svc.cluster.local";
-const alpn = ["istio-http/1.1"];
+const alpn = ["h2", "istio-http/1.1"];
 const inbound = "inbound|9080||";
 
 export class TwoProxies implements AsyncDisposable {
