@@ -15,7 +15,7 @@ function line(
     "X-Request-Id: id-1",
     "X-Forwarded-For: 10.0.0.1",
   );
-  const entry = newEntry([format], head, Date.UTC(2030, 0, 2, 3, 4, 5, 67));
+  const entry = newEntry([format], head, "HTTP/1.1", Date.UTC(2030, 0, 2, 3, 4, 5, 67));
   Object.assign(entry, {
     responseCode: 200,
     bytesReceived: 3,
@@ -82,7 +82,7 @@ Deno.test("only headers that a format names are kept", () => {
   const format = new AccessLogFormat({ path: "", format: "%REQ(X-A?X-B)% %RESP(X-C)%", json: null });
   assert.deepEqual([...format.requestHeaders], ["x-a", "x-b"]);
   assert.deepEqual([...format.responseHeaders], ["x-c"]);
-  const entry = newEntry([format], request("GET /", "X-B: 1", "X-D: 2"), 0);
+  const entry = newEntry([format], request("GET /", "X-B: 1", "X-D: 2"), "HTTP/1.1", 0);
   assert.deepEqual([...entry.requestHeaders], [["x-b", "1"]]);
   assert.equal(format.line(entry), "1 -");
 });
