@@ -2,7 +2,7 @@
 import { Cursor, Report } from "../../routing/yaml/cursor.ts";
 import { parseYaml } from "../../routing/yaml/parse.ts";
 import { inOrderOfText, type Problem, problemOf } from "../../routing/istio/problem.ts";
-import { agentSchema, type WrittenAgent, type WrittenWorkload } from "./agent_schema.ts";
+import { agentSchema, defaultVipRange, type WrittenAgent, type WrittenWorkload } from "./agent_schema.ts";
 import { checkAgent } from "./agent_rules.ts";
 import { parseHostPort, parseTarget, type Target } from "./target.ts";
 
@@ -18,6 +18,8 @@ export interface AgentFile {
   address: string;
   /** IP address for local applications, operators and scrapers. */
   localAddress: string;
+  /** Loopback addresses for services, `127.64.0.0/16`. */
+  vipRange: string;
   ports: AgentPorts;
   /** `region/zone/subzone`, or empty. */
   locality: string;
@@ -137,6 +139,7 @@ function withDefaults({ metadata, spec }: WrittenAgent): AgentFile {
     controlPlane: parseHostPort(spec.controlPlane, defaultControlPlanePort)!,
     address: spec.address ?? "",
     localAddress: spec.localAddress ?? "127.0.0.1",
+    vipRange: spec.vipRange ?? defaultVipRange,
     ports: { ...defaultAgentPorts, ...spec.ports },
     locality: spec.locality ?? "",
     workloads: workloads.map((workload, index) => workloadOf(workload, names[index])),

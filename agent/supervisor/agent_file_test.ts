@@ -23,6 +23,7 @@ Deno.test("fills in every default", () => {
       controlPlane: { host: "127.0.0.1", port: 15012 },
       address: "",
       localAddress: "127.0.0.1",
+      vipRange: "127.64.0.0/16",
       ports: defaultAgentPorts,
       locality: "",
       workloads: [{
@@ -72,6 +73,7 @@ spec:
     controlPlane: { host: "control.example.com", port: 15012 },
     address: "127.0.1.1",
     localAddress: "127.0.1.2",
+    vipRange: "127.64.0.0/16",
     ports: { ...defaultAgentPorts, inbound: 25006, admin: 25000 },
     locality: "eu/eu-1/a",
     workloads: [
@@ -175,14 +177,13 @@ Deno.test("refuses ports that clash", () => {
 Deno.test("warns of what is not in force", () => {
   const { agent, problems } = parse(agentYaml(
     `  workloads: [{ ${reviews}, process: { systemdUnit: reviews.service } }]\n`,
-    "  vipRange: 127.65.0.0/16\n  capture: nftables\n  ports: { dns: 53 }\n  gateway: { labels: { istio: ingressgateway } }\n",
+    "  capture: nftables\n  ports: { dns: 53 }\n  gateway: { labels: { istio: ingressgateway } }\n",
   ));
   assert.equal(agent?.workloads.length, 1);
   assert.deepEqual(problems.map(({ severity, path }) => `${severity} ${path}`).sort(), [
     "warning spec.capture",
     "warning spec.gateway",
     "warning spec.ports.dns",
-    "warning spec.vipRange",
     "warning spec.workloads[0].process",
   ]);
 });

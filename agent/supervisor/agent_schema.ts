@@ -173,9 +173,8 @@ const spec: Schema<WrittenSpec> = object<WrittenSpec>({
   gateway: anything,
   workloads: required(list(workload)),
 }, {
-  rules: ({ capture, vipRange }, cursor) => {
+  rules: ({ capture }, cursor) => {
     if (capture === "nftables") notInForce(cursor, "capture");
-    if (vipRange !== undefined && vipRange !== defaultVipRange) notInForce(cursor, "vipRange");
     if (cursor.has("gateway")) notInForce(cursor, "gateway");
   },
 });

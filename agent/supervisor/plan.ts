@@ -55,6 +55,7 @@ function nodeOf(file: AgentFile, workload: AgentWorkload, address: string): Work
     address,
     inboundPort: file.ports.inbound,
     httpProxy: proxyAddress === null ? null : { address: proxyAddress, port: file.ports.httpProxy },
+    ...(file.workloads.length === 1 ? { vipRange: file.vipRange } : {}),
     locality: file.locality,
     ports: workload.ports.map(({ name, port, protocol, target }) => ({
       name,

@@ -23,8 +23,8 @@ import { selects } from "./labels.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
 import { isHttp, isHttp2, portProtocol } from "./protocol.ts";
 import { effectivePolicy } from "./traffic_policy.ts";
-import { DOWNSTREAM_MUTUAL_TLS } from "./transport_socket.ts";
-import type { Warn } from "./warning.ts";
+import { tcpProxy } from "./tcp_proxy.ts";
+import { DOWNSTREAM_MUTUAL_TLS, DOWNSTREAM_MUTUAL_TLS_TCP } from "./transport_socket.ts";
 
 /** Istio's name of the listener that takes all of a workload's mesh traffic. */
 export const VIRTUAL_INBOUND = "virtualInbound";
@@ -47,30 +47,18 @@ export function workloadHostname(mesh: Mesh, node: WorkloadNode): string {
 }
 
 /** The inbound listeners and clusters of a workload. */
-export function compileInbound(
-  mesh: Mesh,
-  node: WorkloadNode,
-  warn: Warn,
-): { listeners: Listener[]; clusters: Cluster[] } {
+export function compileInbound(mesh: Mesh, node: WorkloadNode): { listeners: Listener[]; clusters: Cluster[] } {
   const listeners: Listener[] = [];
   const clusters: Cluster[] = [];
   const chains: FilterChain[] = [];
   const hostname = node.service === "" ? "" : workloadHostname(mesh, node);
   const subsets = hostname === "" ? [] : subsetsOf(meshIndex(mesh), hostname, node.labels);
   for (const port of node.ports) {
-    if (!isHttp(portProtocol(port.name, port.protocol))) {
-      warn({
-        kind: "Workload",
-        namespace: node.namespace,
-        name: node.workload,
-        field: `ports[${port.name || port.number}].protocol`,
-        message: `port ${port.number} is not HTTP: other protocols are not served yet`,
-      });
-      continue;
-    }
     clusters.push(inboundCluster(mesh, node, port, hostname));
-    const statPrefix = `inbound_${node.address}_${port.number}`;
-    const http = inboundHttp(statPrefix, inboundRoutes(port), mesh.settings);
+    const http = isHttp(portProtocol(port.name, port.protocol));
+    const filter = http
+      ? inboundHttp(`inbound_${node.address}_${port.number}`, inboundRoutes(port), mesh.settings)
+      : tcpProxy(clusterName("inbound", port.number, "", ""), mesh.settings);
     if (hostname !== "") {
       chains.push(create(FilterChainSchema, {
         name: clusterName("inbound", port.number, "", ""),
@@ -78,8 +66,8 @@ export function compileInbound(
           transportProtocol: "tls",
           serverNames: ["", ...subsets].map((subset) => serverName(port.number, subset, hostname)),
         },
-        filters: [http],
-        transportSocket: DOWNSTREAM_MUTUAL_TLS,
+        filters: [filter],
+        transportSocket: http ? DOWNSTREAM_MUTUAL_TLS : DOWNSTREAM_MUTUAL_TLS_TCP,
       }));
     }
     // Where the application itself holds the address, callers outside the mesh reach it without the agent.
@@ -88,7 +76,12 @@ export function compileInbound(
       name: `${node.address}_${port.number}`,
       address: socketAddress(node.address, port.number),
       trafficDirection: TrafficDirection.INBOUND,
-      filterChains: [{ name: "plaintext", filterChainMatch: { transportProtocol: "raw_buffer" }, filters: [http] }],
+      filterChains: [{
+        name: "plaintext",
+        // Of other protocols nothing is asked: TLS may be the application's own, and the server may speak first.
+        filterChainMatch: http ? { transportProtocol: "raw_buffer" } : undefined,
+        filters: [filter],
+      }],
     }));
   }
   if (chains.length > 0) {

@@ -132,14 +132,23 @@ Deno.test("an application on the workload's own address keeps its port", () => {
   deepStrictEqual([...inbound({ ports: [port] }).snapshot.listeners.keys()], ["virtualInbound"]);
 });
 
-Deno.test("a port that is not HTTP is left out with a warning", () => {
-  const port = { name: "tcp-db", number: 5432, protocol: "", targetAddress: "127.0.0.1", targetPort: 5432 };
-  const { snapshot } = inbound({ ports: [port] });
-  strictEqual(snapshot.listeners.size, 0);
-  strictEqual(snapshot.clusters.size, 0);
-  deepStrictEqual(snapshot.warnings.map(({ kind, name, field }) => `${kind} ${name} ${field}`), [
-    "Workload reviews-v2 ports[tcp-db].protocol",
-  ]);
+Deno.test("a port that is not HTTP is a TCP proxy, over mutual TLS without ALPN and in plaintext without detection", () => {
+  const port = { name: "tcp-db", number: 5432, protocol: "", targetAddress: "127.0.0.1", targetPort: 5433 };
+  const { snapshot, listener } = inbound({ ports: [port] });
+  deepStrictEqual([...snapshot.clusters.keys()], ["inbound|5432||"]);
+  const [mutual] = listener("virtualInbound").filterChains;
+  deepStrictEqual(mutual.filterChainMatch, {
+    transportProtocol: "tls",
+    serverNames: ["outbound_.5432_._.reviews.default.svc.cluster.local"],
+  });
+  strictEqual(mutual.transportSocket.typedConfig.requireClientCertificate, true);
+  strictEqual(mutual.transportSocket.typedConfig.commonTlsContext.alpnProtocols, undefined);
+  const proxy = { statPrefix: "inbound|5432||", cluster: "inbound|5432||" };
+  const type = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+  deepStrictEqual(mutual.filters[0].typedConfig, { "@type": type, ...proxy });
+  const [plain] = listener("127.0.1.1_5432").filterChains;
+  strictEqual(plain.filterChainMatch, undefined);
+  deepStrictEqual(plain.filters[0].typedConfig, { "@type": type, ...proxy });
 });
 
 Deno.test("a workload that serves nothing has no inbound listener", () => {

@@ -108,7 +108,7 @@ function transportSocketFields({ service, port, subset, identities }: ClusterInp
     upstreamMutualTls({
       sni: sni || serverName(port.number, subset, service.hostname),
       subjectAltNames: subjectAltNames?.length ? subjectAltNames : identities,
-      http2: isHttp2(port.protocol),
+      protocol: port.protocol,
     });
   if (tls?.mode === "ISTIO_MUTUAL") return { transportSocket: mutualTls(tls.sni, tls.subjectAltNames) };
   if (service.location === "MESH_EXTERNAL") return {};

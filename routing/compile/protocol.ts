@@ -10,6 +10,9 @@ const protocols: Readonly<Record<string, Protocol>> = {
   tls: "TLS",
   tcp: "TCP",
   mongo: "MONGO",
+  // Their filters are experimental in Istio and off: without them they are TCP.
+  mysql: "TCP",
+  redis: "TCP",
 };
 
 /**

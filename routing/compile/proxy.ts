@@ -9,7 +9,9 @@ import type { WorkloadNode } from "../xds/node.ts";
 import { outboundHttp } from "./http_connection_manager.ts";
 import { compileInbound, socketAddress } from "./inbound.ts";
 import { compileOutbound } from "./outbound.ts";
+import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
+import { tcpListeners } from "./outbound_tcp.ts";
 import { type CompileWarning, distinctWarnings } from "./warning.ts";
 
 /** The resources of one xDS node, by name. Messages are shared between snapshots and never changed. */
@@ -40,7 +42,7 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     warnings: [],
   };
   const warnings: CompileWarning[] = [];
-  const inbound = compileInbound(mesh, node, (warning) => warnings.push(warning));
+  const inbound = compileInbound(mesh, node);
   for (const listener of inbound.listeners) snapshot.listeners.set(listener.name, listener);
   for (const cluster of inbound.clusters) snapshot.clusters.set(cluster.name, cluster);
   if (node.httpProxy !== null) {
@@ -50,6 +52,10 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     snapshot.routes.set(outbound.routes.name, outbound.routes);
     const listener = httpProxyListener(mesh, node.httpProxy);
     snapshot.listeners.set(listener.name, listener);
+    if (node.vipRange !== undefined) {
+      const tcp = tcpListeners(meshIndex(mesh), node.namespace, node.vipRange);
+      for (const [name, listener] of tcp) snapshot.listeners.set(name, listener);
+    }
     warnings.push(...outbound.warnings);
   }
   snapshot.warnings = distinctWarnings(warnings);

@@ -14,7 +14,9 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import type { Protocol } from "../mesh.ts";
 import { packAny } from "../xds/resources.ts";
+import { isHttp, isHttp2 } from "./protocol.ts";
 
 /** Name of the secret with the workload's certificate and key. */
 export const WORKLOAD_CERTIFICATE = "default";
@@ -28,6 +30,7 @@ export const TRUST_BUNDLE = "ROOTCA";
  */
 const CLIENT_ALPN = ["h2", "istio-http/1.1", "istio", "http/1.1"];
 const CLIENT_ALPN_HTTP2 = ["istio-h2", "istio", "h2"];
+const CLIENT_ALPN_TCP = ["istio"];
 const SERVER_ALPN = ["h2", "http/1.1"];
 
 const TLS = "envoy.transport_sockets.tls";
@@ -50,14 +53,14 @@ export interface UpstreamIdentity {
   sni: string;
   /** URIs of which the server's certificate must carry one; empty: whatever the trust bundle vouches for. */
   subjectAltNames: readonly string[];
-  http2: boolean;
+  protocol: Protocol;
 }
 
 /** The client's end: presents the workload's certificate, and checks the server's against the names it may have. */
 export function upstreamMutualTls(identity: UpstreamIdentity): TransportSocket {
   const context = create(UpstreamTlsContextSchema, {
     sni: identity.sni,
-    commonTlsContext: commonContext(identity.http2 ? CLIENT_ALPN_HTTP2 : CLIENT_ALPN, identity.subjectAltNames),
+    commonTlsContext: commonContext(clientAlpn(identity.protocol), identity.subjectAltNames),
   });
   return create(TransportSocketSchema, {
     name: TLS,
@@ -65,20 +68,26 @@ export function upstreamMutualTls(identity: UpstreamIdentity): TransportSocket {
   });
 }
 
+function clientAlpn(protocol: Protocol): string[] {
+  return isHttp2(protocol) ? CLIENT_ALPN_HTTP2 : isHttp(protocol) ? CLIENT_ALPN : CLIENT_ALPN_TCP;
+}
+
 /** The server's end: demands a certificate from the client. */
-export const DOWNSTREAM_MUTUAL_TLS: TransportSocket = create(TransportSocketSchema, {
-  name: TLS,
-  configType: {
-    case: "typedConfig",
-    value: packAny(
-      DownstreamTlsContextSchema,
-      create(DownstreamTlsContextSchema, {
-        requireClientCertificate: true,
-        commonTlsContext: commonContext(SERVER_ALPN, []),
-      }),
-    ),
-  },
-});
+export const DOWNSTREAM_MUTUAL_TLS: TransportSocket = downstreamMutualTls(SERVER_ALPN);
+
+/** The same for what is not HTTP: whatever the client offers, nothing is agreed on. */
+export const DOWNSTREAM_MUTUAL_TLS_TCP: TransportSocket = downstreamMutualTls([]);
+
+function downstreamMutualTls(alpn: string[]): TransportSocket {
+  const context = create(DownstreamTlsContextSchema, {
+    requireClientCertificate: true,
+    commonTlsContext: commonContext(alpn, []),
+  });
+  return create(TransportSocketSchema, {
+    name: TLS,
+    configType: { case: "typedConfig", value: packAny(DownstreamTlsContextSchema, context) },
+  });
+}
 
 /** Mutual TLS to endpoints that are known to take it, plaintext to the others: Istio's auto mTLS. */
 export function autoMutualTls(

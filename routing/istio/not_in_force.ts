@@ -13,7 +13,7 @@ interface NotInForce {
 }
 
 const otherGateways = /^(?!mesh$)/;
-const notHttp = /^(HTTPS|HTTP2|GRPC|GRPC-WEB|MONGO|MYSQL|REDIS|TCP|TLS|UDP)$/i;
+const notServed = /^(HTTP2|GRPC|GRPC-WEB|UDP)$/i;
 const yes = /^(true|yes|on)$/i;
 const notAnAddress = /[^0-9a-fA-F.:]/;
 
@@ -69,7 +69,7 @@ const workloadEntry: NotInForce[] = [
 
 const serviceEntry: NotInForce[] = [
   { field: "resolution", values: /^(DNS|DNS_ROUND_ROBIN|DYNAMIC_DNS)$/ },
-  { field: "ports[].protocol", values: notHttp },
+  { field: "ports[].protocol", values: notServed },
   ...under("endpoints[]", workloadEntry),
 ];
 

@@ -36,6 +36,11 @@ export interface WorkloadNode {
   inboundPort: number;
   /** Address and port of the HTTP proxy listener that is this workload's alone; `null`: it has none. */
   httpProxy: { address: string; port: number } | null;
+  /**
+   * Range of loopback addresses on which the agent listens for services, `127.64.0.0/16`. Absent: none, since the agent
+   * has several workloads and could not tell whose a connection is.
+   */
+  vipRange?: string;
   locality: string;
   ports: WorkloadPort[];
   /** Version of skiff, for `proxy-status`. */
@@ -59,6 +64,7 @@ export function nodeToMetadata(node: WorkloadNode): JsonObject {
     ADDRESS: node.address,
     INBOUND_PORT: node.inboundPort,
     HTTP_PROXY: node.httpProxy === null ? null : { ADDRESS: node.httpProxy.address, PORT: node.httpProxy.port },
+    ...(node.vipRange === undefined ? {} : { VIP_RANGE: node.vipRange }),
     LOCALITY: node.locality,
     PORTS: node.ports.map((port) => ({
       NAME: port.name,
@@ -103,6 +109,7 @@ export function nodeFromMetadata(metadata: JsonObject): WorkloadNode {
       address: textAt(objectAt(proxy, "HTTP_PROXY"), "ADDRESS", "HTTP_PROXY."),
       port: portAt(objectAt(proxy, "HTTP_PROXY"), "PORT", "HTTP_PROXY."),
     },
+    ...(metadata.VIP_RANGE === undefined ? {} : { vipRange: textAt(metadata, "VIP_RANGE") }),
     locality: textAt(metadata, "LOCALITY"),
     ports: portsAt(metadata),
     version: textAt(metadata, "SKIFF_VERSION"),

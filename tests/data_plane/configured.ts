@@ -7,10 +7,12 @@ import { translateListener } from "../../agent/config/translate/listener.ts";
 import { translateRouteConfiguration } from "../../agent/config/translate/route.ts";
 import { message } from "../../agent/config/translate/testdata/envoy_json.ts";
 import { compileEndpoints } from "../../routing/compile/endpoints.ts";
+import type { Mesh } from "../../routing/mesh.ts";
 import { compileProxy } from "../../routing/compile/proxy.ts";
 import { endpoint as meshEndpoint, mesh, node, service } from "../../routing/compile/testing/mesh.ts";
 import { parseMeshConfig } from "../../routing/istio/mesh_config.ts";
 import { ListenerSchema } from "../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import type { WorkloadNode } from "../../routing/xds/node.ts";
 import { cluster, endpoint, endpoints, freePort, type ProxySetup } from "./harness.ts";
 
 const types = "type.googleapis.com/envoy.extensions.filters";
@@ -87,17 +89,27 @@ export function meshSetup(
   const { settings, problems } = parseMeshConfig("mesh.yaml", meshYaml);
   if (problems.length > 0) throw new Error(problems[0].message);
   const compiled = mesh(services, rules, settings);
-  const snapshot = compileProxy(compiled, node({ service: "", ports: [], httpProxy: { address: "127.0.0.1", port } }));
+  const client = node({ service: "", ports: [], httpProxy: { address: "127.0.0.1", port } });
+  return { port, setup: workloadSetup(compiled, client) };
+}
+
+/** All that the control plane would send to a workload of the mesh. */
+export function workloadSetup(mesh: Mesh, node: WorkloadNode): ProxySetup {
+  const snapshot = compileProxy(mesh, node);
+  const clusters = [...snapshot.clusters.values()].map(translateCluster);
+  const listeners = [...snapshot.listeners.values()].map(translateListener);
   return {
-    port,
-    setup: {
-      clusters: [...snapshot.clusters.values()].map((one) => ({ ...translateCluster(one).cluster, slot: 0 })),
-      endpoints: snapshot.endpoints.map((name) =>
-        withSlots(translateEndpoints(compileEndpoints(compiled, name), name))
-      ),
-      routes: [...snapshot.routes.values()].map(translateRouteConfiguration),
-      listeners: [...snapshot.listeners.values()].map((one) => translateListener(one).listener),
-    },
+    proxy: node.workload,
+    clusters: clusters.map(({ cluster }) => ({ ...cluster, slot: 0 })),
+    endpoints: [
+      ...clusters.flatMap(({ endpoints }) => endpoints === null ? [] : [withSlots(endpoints)]),
+      ...snapshot.endpoints.map((name) => withSlots(translateEndpoints(compileEndpoints(mesh, name), name))),
+    ],
+    routes: [
+      ...[...snapshot.routes.values()].map(translateRouteConfiguration),
+      ...listeners.flatMap(({ inlineRoutes }) => inlineRoutes),
+    ],
+    listeners: listeners.map(({ listener }) => listener),
   };
 }
 
