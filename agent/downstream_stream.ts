@@ -48,7 +48,7 @@ export interface DownstreamStream {
     head: ResponseHead,
     body: BodyFraming,
     upstreamTime: number,
-    mutations: readonly [CompiledMutation, CompiledMutation],
+    mutations: readonly CompiledMutation[],
   ): void;
   sendBody(bytes: Uint8Array, offset: number, size: number): void;
   /** Sends the trailers that go on, where the caller's protocol has a place for them; {@link endResponse} follows. */

@@ -4,6 +4,7 @@
  */
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
+import type { HeaderMutation } from "./config/model.ts";
 import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
 import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
 import { BodyKind } from "./decode/framing.ts";
@@ -25,6 +26,7 @@ import type { DataThread } from "./worker/thread.ts";
 import { Timer } from "./worker/timer_wheel.ts";
 
 const noMutation = new CompiledMutation({ set: [], remove: [] });
+const noHeaders: HeaderMutation["set"] = [];
 
 /** A body is kept for another attempt up to this size (bytes). */
 const replayLimit = 256 * 1024;
@@ -51,8 +53,8 @@ export class Exchange implements UpstreamRequest {
   /** The connection that carried the last attempt: its peer is the destination that metrics name. */
   destination: UpstreamLink | null = null;
   entry: AccessLogEntry | null = null;
-  /** Changes to the response's headers: the weighted cluster's, then the route's. */
-  readonly responseMutations: [CompiledMutation, CompiledMutation] = [noMutation, noMutation];
+  /** Changes to the response's headers: the weighted cluster's, the route's, then the proxy's own for this request. */
+  readonly responseMutations: CompiledMutation[] = [noMutation, noMutation, noMutation];
 
   startTime = 0;
   status = 0;
@@ -64,6 +66,9 @@ export class Exchange implements UpstreamRequest {
   upstreamFailure = "";
 
   #attempts = 0;
+  /** Where `x-envoy-attempt-count` stands in the head, as the last of its lines; -1: nowhere. */
+  #attemptCountAt = -1;
+  #ownHeaders: HeaderMutation["set"] = noHeaders;
   #attemptStart = 0;
   #waitingIn: Host | null = null;
   #tried: Host[] = [];
@@ -108,6 +113,10 @@ export class Exchange implements UpstreamRequest {
   forward(): void {
     const cluster = this.cluster!;
     this.#attempts++;
+    if (this.#attemptCountAt >= 0) {
+      this.head.end = this.head.start + this.#attemptCountAt;
+      this.head.appendText(`x-envoy-attempt-count: ${this.#attempts}\r\n`);
+    }
     const retry = this.action!.retry;
     const avoid = this.#attempts > 1 && retry !== null && retry.avoidPreviousHosts ? this.#tried : null;
     const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts);
@@ -122,6 +131,26 @@ export class Exchange implements UpstreamRequest {
       Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.overflows, 1);
       this.reply(outcomes.overflow);
     }
+  }
+
+  /** From here on the head may end in `x-envoy-attempt-count`. */
+  countAttempts(told: boolean): void {
+    this.#attemptCountAt = told ? this.head.length : -1;
+  }
+
+  /** Adds a header to the response, whoever makes it. */
+  addResponseHeader(name: string, value: string, mode: "append" | "overwrite" = "overwrite"): void {
+    if (this.#ownHeaders === noHeaders) this.#ownHeaders = [];
+    this.#ownHeaders.push({ name, value, mode });
+  }
+
+  /** Adds to the response what is only known now. */
+  #completeOwnHeaders(): void {
+    if (this.route?.attemptCount.response && this.#attempts > 0) {
+      this.addResponseHeader("x-envoy-attempt-count", String(this.#attempts));
+    }
+    const { via } = this.downstream!.link.chain.forwardedHeaders.config;
+    if (via !== "") this.addResponseHeader("via", via, "append");
   }
 
   /** Waits, then calls `next`: the delay of a fault, or back-off. Milliseconds. */
@@ -215,6 +244,10 @@ export class Exchange implements UpstreamRequest {
     this.grpcStatus = grpcStatus;
     const upstreamTime = this.thread.loop.now - this.#attemptStart;
     if (this.entry !== null) recordResponseHead(this.entry, this.downstream!.link.chain, head, upstreamTime);
+    this.#completeOwnHeaders();
+    if (this.#ownHeaders !== noHeaders) {
+      this.responseMutations[2] = new CompiledMutation({ set: this.#ownHeaders, remove: [] });
+    }
     this.downstream!.sendResponse(head, body, upstreamTime, this.responseMutations);
     return true;
   }
@@ -351,7 +384,9 @@ export class Exchange implements UpstreamRequest {
   respond(status: number, body: string, flag: number, headers: string, close: boolean, overloaded: boolean): void {
     this.flags |= flag;
     this.status = status;
-    const lines = overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers;
+    this.#completeOwnHeaders();
+    let lines = overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers;
+    for (const { name, value } of this.#ownHeaders) lines += `${name}: ${value}\r\n`;
     this.bytesSent += this.downstream!.sendLocalReply(status, body, lines, close);
     this.finish();
   }
@@ -412,6 +447,11 @@ export class Exchange implements UpstreamRequest {
     this.#retrying = this.#responseStarted = false;
     this.#tunnel = this.#tunnelHalfClosed = false;
     this.upgrade = "";
+    this.#attemptCountAt = -1;
+    if (this.#ownHeaders !== noHeaders) {
+      this.#ownHeaders = noHeaders;
+      this.responseMutations[2] = noMutation;
+    }
     this.#onStep = nothing;
   }
 }

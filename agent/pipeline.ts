@@ -6,7 +6,7 @@
  * `accept/` and `identify/` have made the connection what it is, `decode/` has read the head; from here the request
  * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
  */
-import { ascii, latin1 } from "./decode/characters.ts";
+import { latin1 } from "./decode/characters.ts";
 import type { RequestHead } from "./decode/head.ts";
 import type { Exchange } from "./exchange.ts";
 import { injectFault } from "./filters/fault.ts";
@@ -16,9 +16,6 @@ import { outcomes } from "./respond/outcome.ts";
 import { canonicalizeTarget, canonicalLocation, Target } from "./route/canonical_target.ts";
 import { chooseCluster, type ForwardAction, type Route } from "./route/route_table.ts";
 import { writeRequestHead } from "./upstream/request_head.ts";
-
-const httpScheme = ascii("x-forwarded-proto: http\r\n");
-const httpsScheme = ascii("x-forwarded-proto: https\r\n");
 
 /** Takes a request whose head has been parsed as far as it goes at once. */
 export function handleRequest(exchange: Exchange, head: RequestHead): void {
@@ -73,13 +70,20 @@ function prepareHead(
     clusterHeaders,
     generateRequestId: http.generateRequestId,
     forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, peer, head),
-    scheme: peer.tlsVersion === "" ? httpScheme : httpsScheme,
-    sanitize: http.useRemoteAddress,
-    clientAddress: http.useRemoteAddress ? peer.remoteAddress.replace(/:\d+$/, "") : "",
+    caller: chain.forwardedHeaders,
+    peer,
   });
+  exchange.countAttempts(route.attemptCount.request);
   const { entry } = exchange;
-  if (entry !== null && !entry.requestHeaders.has("x-request-id")) {
-    const written = latin1(exchange.head.bytes, exchange.head.start, exchange.head.end);
-    entry.requestHeaders.set("x-request-id", /\r\nx-request-id: ([^\r]*)/.exec(written)?.[1] ?? "");
+  const { requestIdInResponse } = chain.forwardedHeaders.config;
+  if (entry !== null || requestIdInResponse) {
+    const requestId = writtenRequestId(exchange);
+    entry?.requestHeaders.set("x-request-id", requestId);
+    if (requestIdInResponse && requestId !== "") exchange.addResponseHeader("x-request-id", requestId);
   }
+}
+
+/** The request's id as the upstream sees it: the caller's, or one that was made. */
+function writtenRequestId({ head }: Exchange): string {
+  return /\r\nx-request-id: ([^\r]*)/.exec(latin1(head.bytes, head.start, head.end))?.[1] ?? "";
 }

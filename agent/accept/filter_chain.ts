@@ -6,6 +6,7 @@ import type {
   TcpProxyConfig,
 } from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
+import { ForwardedHeaders } from "../identify/forwarded_headers.ts";
 import { AccessLogFormat } from "../record/access_log.ts";
 import type { RouteTable } from "../route/route_table.ts";
 import type { ProxyState } from "../worker/proxy_state.ts";
@@ -17,6 +18,7 @@ export class FilterChain {
   readonly contextSlot: ContextSlot | null;
   /** `server: …\r\n` */
   readonly serverLine: Uint8Array;
+  readonly forwardedHeaders: ForwardedHeaders;
   readonly logs: { path: string; format: AccessLogFormat }[];
   readonly logFormats: AccessLogFormat[];
 
@@ -28,6 +30,7 @@ export class FilterChain {
     this.inbound = listener.direction === "inbound";
     this.contextSlot = config.tls === null ? null : proxy.tls.server(config.tls);
     this.serverLine = ascii(`server: ${config.http?.serverName ?? ""}\r\n`);
+    this.forwardedHeaders = new ForwardedHeaders(config.http);
     this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));
     this.logFormats = this.logs.map((log) => log.format);
   }

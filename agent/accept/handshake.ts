@@ -87,6 +87,7 @@ export class Handshake implements Watcher {
   #handOver(): void {
     const chain = this.#chain!;
     const certificate = this.#tls?.peerCertificate() ?? null;
+    const details = chain.config.http?.clientCertDetails;
     const principal = certificate === null ? "" : spiffePrincipal(certificate);
     // In the mesh every peer has exactly one identity; a certificate without it says nothing that we can judge by.
     if (chain.config.tls?.requireClientCertificate && chain.inbound && principal === "") return this.#close();
@@ -100,9 +101,11 @@ export class Handshake implements Watcher {
         serverName: this.#serverName,
         tlsVersion: this.#tls?.version() ?? "",
         principal,
-        clientCertElement: certificate === null
-          ? ""
-          : clientCertElement(certificate, chain.proxy.description.principal, principal),
+        clientCertElement: certificate === null ? "" : clientCertElement(
+          [certificate, ...(details?.chain ? this.#tls!.peerChain() : [])],
+          chain.proxy.description.principal,
+          details,
+        ),
       }),
     );
   }

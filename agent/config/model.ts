@@ -93,6 +93,10 @@ export interface HttpConnectionManagerConfig {
   useRemoteAddress: boolean;
   generateRequestId: boolean;
   forwardClientCertDetails: "SANITIZE" | "FORWARD_ONLY" | "APPEND_FORWARD" | "SANITIZE_SET" | "ALWAYS_FORWARD_ONLY";
+  /** What is told of the peer where {@link forwardClientCertDetails} tells; absent: subject and URI. */
+  clientCertDetails?: ClientCertDetails;
+  /** What callers may say of themselves; absent: nothing at the edge, and Envoy's defaults elsewhere. */
+  forwarding?: ForwardingConfig;
   /** How paths are spelt before anything looks at them; absent: as they come. */
   paths?: PathRules;
   /** What of the authority is left out before anything looks at it; absent: nothing. */
@@ -101,6 +105,30 @@ export interface HttpConnectionManagerConfig {
   httpFilters: ("fault" | "router")[];
   /** Protocols (lower case, `websocket`) to which an `Upgrade` may lead. */
   upgradeTypes: string[];
+}
+
+/** Envoy's set_current_client_cert_details. */
+export interface ClientCertDetails {
+  subject: boolean;
+  cert: boolean;
+  chain: boolean;
+  dns: boolean;
+  uri: boolean;
+}
+
+export interface ForwardingConfig {
+  /** Envoy's xff_num_trusted_hops: proxies in front whose entries in `x-forwarded-for` count. */
+  trustedHops: number;
+  /** Envoy's skip_xff_append. */
+  skipAppend: boolean;
+  /** Addresses whose requests may say `x-envoy-…`; by default none. */
+  internalRanges: { address: string; length: number }[];
+  /** Envoy's preserve_external_request_id: a caller's `x-request-id` is kept at the edge too. */
+  preserveRequestId: boolean;
+  /** Envoy's always_set_request_id_in_response. */
+  requestIdInResponse: boolean;
+  /** Appended to `via` of requests and responses; empty: none. */
+  via: string;
 }
 
 export interface AccessLogConfig {
@@ -161,6 +189,8 @@ export interface RouteEntryConfig {
   action: RouteActionConfig | RedirectConfig | DirectResponseConfig;
   requestHeaders: HeaderMutation;
   responseHeaders: HeaderMutation;
+  /** Where `x-envoy-attempt-count` is told; absent: nowhere. */
+  attemptCount?: { request: boolean; response: boolean };
   /** typed_per_filter_config of the fault filter. */
   fault: FaultConfig | null;
 }

@@ -12,7 +12,8 @@ const EXTENSIONS = 0xa3;
 const URI_NAME = 0x86;
 const DNS_NAME = 0x82;
 
-interface Element {
+/** A DER element. */
+export interface Element {
   tag: number;
   /** Content, from start to end. */
   start: number;
@@ -68,7 +69,8 @@ function ia5(der: Uint8Array, name: Element): string {
   return String.fromCharCode(...der.subarray(name.start, Math.min(name.end, name.start + 2048)));
 }
 
-function children(der: Uint8Array, parent: Element): Element[] {
+/** The elements within one; none where they are not well formed. */
+export function children(der: Uint8Array, parent: Element): Element[] {
   const result: Element[] = [];
   let position = parent.start;
   while (position < parent.end) {
@@ -81,7 +83,7 @@ function children(der: Uint8Array, parent: Element): Element[] {
 }
 
 /** The element that starts at `position`; `null` when it does not fit before `limit`. */
-function element(der: Uint8Array, position: number, limit: number): Element | null {
+export function element(der: Uint8Array, position: number, limit: number): Element | null {
   if (position + 2 > limit) return null;
   const tag = der[position];
   let length = der[position + 1];

@@ -47,7 +47,10 @@ export interface Route {
   requestHeaders: CompiledMutation;
   responseHeaders: CompiledMutation;
   fault: FaultConfig | null;
+  attemptCount: { request: boolean; response: boolean };
 }
+
+const noAttemptCount = { request: false, response: false };
 
 export class RouteTable {
   readonly name: string;
@@ -108,6 +111,7 @@ function compileRoute(entry: RouteEntryConfig): Route {
     requestHeaders: new CompiledMutation(entry.requestHeaders),
     responseHeaders: new CompiledMutation(entry.responseHeaders),
     fault: entry.fault,
+    attemptCount: entry.attemptCount ?? noAttemptCount,
   };
 }
 

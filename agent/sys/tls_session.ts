@@ -87,15 +87,22 @@ export class TlsSession {
     const certificate = ssl.SSL_get1_peer_certificate(this.#open());
     if (certificate === null) return null;
     try {
-      const length = crypto.i2d_X509(certificate, null);
-      if (length <= 0) return null;
-      const der = new Uint8Array(length);
-      const target = new BigUint64Array([Deno.UnsafePointer.value(Deno.UnsafePointer.of(der))]);
-      crypto.i2d_X509(certificate, new Uint8Array(target.buffer));
-      return der;
+      return encoded(certificate);
     } finally {
       crypto.X509_free(certificate);
     }
+  }
+
+  /** The certificates that a client sent along with its own, as DER: those that lead to the root. */
+  peerChain(): Uint8Array[] {
+    const chain = ssl.SSL_get_peer_cert_chain(this.#open());
+    if (chain === null) return [];
+    // The stack and what is in it stay the session's.
+    const certificates = Array.from(
+      { length: crypto.OPENSSL_sk_num(chain) },
+      (_, i) => encoded(crypto.OPENSSL_sk_value(chain, i)),
+    );
+    return certificates.filter((each) => each !== null);
   }
 
   /** `TLSv1.3` … */
@@ -148,4 +155,13 @@ export class TlsSession {
 function verifyText(code: number): string {
   const text = crypto.X509_verify_cert_error_string(BigInt(code));
   return text === null ? `certificate verification failed (${code})` : Deno.UnsafePointerView.getCString(text);
+}
+
+function encoded(certificate: Deno.PointerValue): Uint8Array | null {
+  const length = crypto.i2d_X509(certificate, null);
+  if (length <= 0) return null;
+  const der = new Uint8Array(length);
+  const target = new BigUint64Array([Deno.UnsafePointer.value(Deno.UnsafePointer.of(der))]);
+  crypto.i2d_X509(certificate, new Uint8Array(target.buffer));
+  return der;
 }

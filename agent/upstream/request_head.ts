@@ -6,6 +6,8 @@ import { ascii, latin1 } from "../decode/characters.ts";
 import { dropHopByHop } from "../decode/connection_options.ts";
 import type { Fields, RequestHead } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
+import type { DownstreamPeer } from "../downstream_stream.ts";
+import type { ForwardedHeaders } from "../identify/forwarded_headers.ts";
 import type { CompiledMutation } from "../route/header_mutation.ts";
 import type { ForwardAction, Route } from "../route/route_table.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
@@ -22,15 +24,11 @@ export interface RequestHeadOptions {
   generateRequestId: boolean;
   /** Value of `x-forwarded-client-cert`; `null`: none, whatever the caller sent. */
   forwardedClientCert: Uint8Array | null;
-  /** `x-forwarded-proto` where the caller gave none that is trusted. */
-  scheme: Uint8Array;
-  /** True at the edge: the caller's `x-forwarded-*` and `x-envoy-*` are replaced. */
-  sanitize: boolean;
-  /** The caller's address, appended to `x-forwarded-for` at the edge; empty elsewhere. */
-  clientAddress: string;
+  /** What of the caller's headers about itself counts, and what the proxy says of it. */
+  caller: ForwardedHeaders;
+  peer: DownstreamPeer;
 }
 
-/** Milliseconds that are left to the upstream, as Envoy tells it. */
 export function writeRequestHead(out: ByteQueue, head: RequestHead, options: RequestHeadOptions): void {
   const { fields } = head;
   const { route, action, clusterHeaders } = options;
@@ -42,13 +40,9 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   fields.drop(Known.expect);
   fields.drop(Known.forwardedClientCert);
   fields.drop(Known.expectedTimeout);
-  fields.drop(Known.attemptCount);
-  if (options.sanitize) {
-    fields.drop(Known.forwardedProto);
-    fields.drop(Known.requestId);
-  }
+  if (route.attemptCount.request) fields.drop(Known.attemptCount);
   // Asked now: what Connection nominates is replaced by ours, what a route removes is not.
-  const keepsProto = fields.keeps(Known.forwardedProto);
+  options.caller.judge(fields, options.peer);
   const keepsRequestId = fields.keeps(Known.requestId);
   clusterHeaders.drop(fields);
   route.requestHeaders.drop(fields);
@@ -71,8 +65,7 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
     appendRange(out, bytes, head.pathStart, head.pathEnd);
     out.appendAll(lineEnd);
   }
-  if (options.clientAddress !== "") out.appendText(`x-forwarded-for: ${options.clientAddress}\r\n`);
-  if (!keepsProto) out.append(options.scheme, 0, options.scheme.length);
+  options.caller.append(fields, out, options.peer.tlsVersion !== "");
   if (options.generateRequestId && !keepsRequestId) appendRequestId(out);
   if (options.forwardedClientCert !== null) {
     out.append(options.forwardedClientCert, 0, options.forwardedClientCert.length);

@@ -51,9 +51,9 @@ export function inboundHttp(statPrefix: string, routeConfig: RouteConfiguration,
   return filter(settings, {
     statPrefix,
     routeSpecifier: { case: "routeConfig", value: routeConfig },
-    // The application learns its caller's identity. Workload certificates have no subject and no DNS names to tell.
+    // The application learns its caller's identity, in istiod's words.
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
-    setCurrentClientCertDetails: { uri: true },
+    setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
     // Faults are injected at the caller.
     httpFilters: [routerFilter],
   });
@@ -65,7 +65,7 @@ interface ManagerFields {
     | { case: "rds"; value: { configSource: typeof ADS; routeConfigName: string } }
     | { case: "routeConfig"; value: RouteConfiguration };
   forwardClientCertDetails?: HttpConnectionManager_ForwardClientCertDetails;
-  setCurrentClientCertDetails?: { uri: boolean };
+  setCurrentClientCertDetails?: { subject: boolean; dns: boolean; uri: boolean };
   httpFilters: HttpFilter[];
 }
 

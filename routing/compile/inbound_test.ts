@@ -44,7 +44,7 @@ Deno.test("a workload is reached by mutual TLS on the inbound port and in plaint
 Deno.test("inbound requests go to the application and carry the caller's identity", () => {
   const manager = inbound().listener("virtualInbound").filterChains[0].filters[0].typedConfig;
   strictEqual(manager.forwardClientCertDetails, "APPEND_FORWARD");
-  deepStrictEqual(manager.setCurrentClientCertDetails, { uri: true });
+  deepStrictEqual(manager.setCurrentClientCertDetails, { subject: true, dns: true, uri: true });
   strictEqual(manager.serverName, "skiff");
   strictEqual(manager.streamIdleTimeout, "0s");
   strictEqual(manager.requestHeadersTimeout, "60s");

@@ -172,5 +172,6 @@ class Compilation {
 }
 
 function virtualHost(name: string, domains: Domains, routes: Route[]): VirtualHost {
-  return create(VirtualHostSchema, { name, domains: [...domains.own, ...domains.short], routes });
+  const all = [...domains.own, ...domains.short];
+  return create(VirtualHostSchema, { name, domains: all, routes, includeRequestAttemptCount: true });
 }

@@ -11,6 +11,7 @@ import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/
 import type { HttpConnectionManagerConfig, RouteConfig } from "../model.ts";
 import { hostRules, pathRules } from "./canonical_target.ts";
 import { faultFilter } from "./fault.ts";
+import { forwardingConfig } from "./forwarding.ts";
 import { routeConfig } from "./route.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
@@ -58,6 +59,14 @@ export function connectionManager(
     httpFilters: httpFilters(manager.httpFilters, place.field("http_filters")),
     upgradeTypes: upgradeTypes(manager.upgradeConfigs, place.field("upgrade_configs")),
   };
+  if (manager.setCurrentClientCertDetails !== undefined) {
+    const { subject = false, cert, chain, dns, uri } = manager.setCurrentClientCertDetails;
+    http.clientCertDetails = { subject, cert, chain, dns, uri };
+  } else if (http.forwardClientCertDetails === "APPEND_FORWARD" || http.forwardClientCertDetails === "SANITIZE_SET") {
+    http.clientCertDetails = { subject: false, cert: false, chain: false, dns: false, uri: false };
+  }
+  const forwarding = forwardingConfig(manager, place);
+  if (forwarding !== null) http.forwarding = forwarding;
   const paths = pathRules(manager, place);
   if (paths !== null) http.paths = paths;
   const hosts = hostRules(manager, port, place);
@@ -88,15 +97,9 @@ const forwardModes = {
   [ForwardDetails.ALWAYS_FORWARD_ONLY]: "ALWAYS_FORWARD_ONLY",
 } as const;
 
-/** Where the caller's certificate is told of, its URI is, and nothing else of it. */
 function forwardDetails(manager: HttpConnectionManager, place: Place) {
   const mode = forwardModes[manager.forwardClientCertDetails];
   if (mode === undefined) return place.field("forward_client_cert_details").refuse("is not implemented");
-  const tells = mode === "APPEND_FORWARD" || mode === "SANITIZE_SET";
-  place.field("set_current_client_cert_details.uri").require(
-    !tells || manager.setCurrentClientCertDetails?.uri === true,
-    `want true: ${mode} without it is not implemented`,
-  );
   return mode;
 }
 

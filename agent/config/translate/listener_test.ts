@@ -60,6 +60,7 @@ Deno.test("translates a listener with a chain for mutual TLS and one for plainte
       useRemoteAddress: true,
       generateRequestId: false,
       forwardClientCertDetails: "SANITIZE_SET",
+      clientCertDetails: { subject: false, cert: false, chain: false, dns: false, uri: true },
       httpFilters: ["fault", "router"],
       upgradeTypes: [],
     },
@@ -136,14 +137,9 @@ const refusals: [string, JsonObject, string][] = [
     ".rds.config_source.path",
   ],
   [
-    "certificate details beyond the URI",
-    { setCurrentClientCertDetails: { dns: true } },
-    ".set_current_client_cert_details.dns",
-  ],
-  [
-    "forwarding the certificate without its URI",
-    { forwardClientCertDetails: "APPEND_FORWARD" },
-    ".set_current_client_cert_details.uri",
+    "an internal range that is no address",
+    { internalAddressConfig: { cidrRanges: [{ addressPrefix: "mesh", prefixLen: 8 }] } },
+    ".internal_address_config.cidr_ranges[0].address_prefix",
   ],
   ["filters without a router", { httpFilters: [] }, ".http_filters"],
   ["filters after the router", { httpFilters: [router, router] }, ".http_filters"],
@@ -253,5 +249,24 @@ Deno.test("reads how paths and hosts are spelt; nothing of it where the connecti
   assert.equal(
     refusedAt(() => http({ stripMatchingHostPort: true, stripAnyHostPort: true })),
     `${at}.strip_matching_host_port`,
+  );
+});
+
+Deno.test("reads what callers may say of themselves, and what is told of their certificates", () => {
+  const http = (fields: JsonObject) => translateListener(listener(fields)).listener.filterChains[0].http;
+  const cidrRanges = [{ addressPrefix: "10.0.0.0", prefixLen: 8 }];
+  assert.deepEqual(http({ xffNumTrustedHops: 2, via: "v", internalAddressConfig: { cidrRanges } })?.forwarding, {
+    trustedHops: 2,
+    skipAppend: false,
+    internalRanges: [{ address: "10.0.0.0", length: 8 }],
+    preserveRequestId: false,
+    requestIdInResponse: false,
+    via: "v",
+  });
+  const none = { subject: false, cert: false, chain: false, dns: false, uri: false };
+  assert.deepEqual(http({ forwardClientCertDetails: "APPEND_FORWARD" })?.clientCertDetails, none);
+  assert.deepEqual(
+    http({ forwardClientCertDetails: "SANITIZE_SET", setCurrentClientCertDetails: { chain: true } })?.clientCertDetails,
+    { ...none, chain: true },
   );
 });

@@ -27,6 +27,7 @@ interface Levels extends Inherited {
   virtualHost: HeaderLevel;
   configuration: HeaderLevel;
   mostSpecificWins: boolean;
+  attemptCount: RouteEntryConfig["attemptCount"];
   fault: FaultConfig | null;
 }
 
@@ -43,6 +44,9 @@ export function routeConfig(resource: RouteConfiguration, name: string, place: P
     const fault = perFilterFault(host.typedPerFilterConfig, at.field("typed_per_filter_config"));
     return virtualHostConfig(host, {
       ...levels,
+      attemptCount: host.includeRequestAttemptCount || host.includeAttemptCountInResponse
+        ? { request: host.includeRequestAttemptCount, response: host.includeAttemptCountInResponse }
+        : undefined,
       virtualHost: headerLevel(host, at),
       retry: retryPolicy(host.retryPolicy, at.field("retry_policy")),
       fault: fault === undefined ? levels.fault : fault,
@@ -71,6 +75,7 @@ function routeEntry(route: Route, levels: Levels, place: Place): RouteEntryConfi
     responseHeaders: joined("response", [own, levels.virtualHost, levels.configuration], levels.mostSpecificWins),
     fault: fault === undefined ? levels.fault : fault,
   };
+  if (levels.attemptCount !== undefined) entry.attemptCount = levels.attemptCount;
   moveToClusters(entry, "requestHeaders", levels.mostSpecificWins);
   moveToClusters(entry, "responseHeaders", levels.mostSpecificWins);
   return entry;

@@ -217,7 +217,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     head: ResponseHead,
     body: BodyFraming,
     upstreamTime: number,
-    mutations: readonly [CompiledMutation, CompiledMutation],
+    mutations: readonly CompiledMutation[],
   ): void {
     if (body.kind === BodyKind.tunnel) return this.#switchProtocols(head, body, upstreamTime, mutations);
     // HTTP/1.0 knows no chunks: the end of such a body is the end of the connection.
@@ -230,7 +230,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     head: ResponseHead,
     body: BodyFraming,
     upstreamTime: number,
-    mutations: readonly [CompiledMutation, CompiledMutation],
+    mutations: readonly CompiledMutation[],
   ): void {
     const { upgrade } = this.#exchange!;
     writeSwitchingProtocols(this.out, upgrade, head, body, this.#framing(), upstreamTime, mutations);

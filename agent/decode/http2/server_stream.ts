@@ -121,7 +121,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     head: ResponseHead,
     body: BodyFraming,
     upstreamTime: number,
-    mutations: readonly [CompiledMutation, CompiledMutation],
+    mutations: readonly CompiledMutation[],
   ): void {
     const { thread, frames, encoder } = this.connection;
     const lines = thread.headerLines;

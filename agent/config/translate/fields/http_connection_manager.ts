@@ -1,4 +1,5 @@
 /** Implemented fields of the HTTP connection manager and its filters. */
+import { CidrRangeSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import { FaultDelaySchema } from "../../../../routing/xds/gen/envoy/extensions/filters/common/fault/v3/fault_pb.ts";
 import {
   FaultAbortSchema,
@@ -6,6 +7,7 @@ import {
 } from "../../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import { RouterSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
+  HttpConnectionManager_InternalAddressConfigSchema,
   HttpConnectionManager_SetCurrentClientCertDetailsSchema,
   HttpConnectionManager_UpgradeConfigSchema,
   HttpConnectionManagerSchema,
@@ -22,10 +24,13 @@ export const httpConnectionManagerFields = [
     `codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options server_name
      max_request_headers_kb stream_idle_timeout request_headers_timeout access_log use_remote_address
      generate_request_id forward_client_cert_details set_current_client_cert_details normalize_path merge_slashes
-     path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port strip_trailing_host_dot upgrade_configs`,
+     xff_num_trusted_hops skip_xff_append internal_address_config preserve_external_request_id via
+     always_set_request_id_in_response path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port strip_trailing_host_dot upgrade_configs`,
   ),
   message(HttpConnectionManager_UpgradeConfigSchema, "upgrade_type filters enabled"),
-  message(HttpConnectionManager_SetCurrentClientCertDetailsSchema, "uri"),
+  message(HttpConnectionManager_SetCurrentClientCertDetailsSchema, "subject cert chain dns uri"),
+  message(HttpConnectionManager_InternalAddressConfigSchema, "cidr_ranges"),
+  message(CidrRangeSchema, "address_prefix prefix_len"),
   message(RdsSchema, "config_source route_config_name"),
   message(HttpFilterSchema, "name typed_config", { is_optional: "the filter is implemented, so it is there" }),
   message(RouterSchema, "", {

@@ -38,9 +38,14 @@ export const routeFields = [
         "a cluster may come later; until then its requests are answered with 503, as without the check",
     },
   ),
-  message(VirtualHostSchema, `name domains routes ${headers} typed_per_filter_config retry_policy`, {
-    metadata: informs,
-  }),
+  message(
+    VirtualHostSchema,
+    `name domains routes ${headers} typed_per_filter_config retry_policy
+     include_request_attempt_count include_attempt_count_in_response`,
+    {
+      metadata: informs,
+    },
+  ),
   message(RouteSchema, `name match route redirect direct_response ${headers} typed_per_filter_config`, {
     metadata: informs,
     decorator: "names spans of traces, which are not made",
