@@ -8,6 +8,7 @@ import type { HeaderMutation } from "./config/model.ts";
 import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
 import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
 import { BodyKind } from "./decode/framing.ts";
+import { CONNECT } from "./decode/http1/upgrade.ts";
 import { Known } from "./decode/known_headers.ts";
 import { keepTrailers } from "./decode/trailers.ts";
 import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
@@ -17,7 +18,8 @@ import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
 import { CompiledMutation } from "./route/header_mutation.ts";
 import type { ForwardAction, Route } from "./route/route_table.ts";
 import type { ConnectFailure } from "./upstream/connector.ts";
-import type { StreamFailure, UpstreamRequest } from "./upstream/upstream_request.ts";
+import { TcpTunnel } from "./upstream/tcp_tunnel.ts";
+import type { StreamFailure, UpstreamRequest, UpstreamSource } from "./upstream/upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream/upstream_stream.ts";
 import { type AttemptFailure, backOff, retriesFailure, retriesResponse } from "../routing/resilience/retry.ts";
 import { ByteQueue } from "./worker/buffers.ts";
@@ -70,7 +72,7 @@ export class Exchange implements UpstreamRequest {
   #attemptCountAt = -1;
   #ownHeaders: HeaderMutation["set"] = noHeaders;
   #attemptStart = 0;
-  #waitingIn: Host | null = null;
+  #waitingIn: UpstreamSource | null = null;
   #tried: Host[] = [];
   #replayable = true;
   #retrying = false;
@@ -125,8 +127,9 @@ export class Exchange implements UpstreamRequest {
     // Waiting for a connection counts.
     if (this.#awaitsResponse) this.#requestSent();
     if (retry === null) this.#replayable = false;
-    this.#waitingIn = host;
-    if (!host.pool.request(this)) {
+    const source = this.upgrade === CONNECT ? new TcpTunnel(cluster, host) : host.pool;
+    this.#waitingIn = source;
+    if (!source.request(this)) {
       this.#waitingIn = null;
       Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.overflows, 1);
       this.reply(outcomes.overflow);
@@ -402,7 +405,7 @@ export class Exchange implements UpstreamRequest {
 
   /** Gives up the attempt, wherever it stands. */
   #release(): void {
-    this.#waitingIn?.pool.withdraw(this);
+    this.#waitingIn?.withdraw(this);
     this.#waitingIn = null;
     const upstream = this.upstream;
     this.#detach();

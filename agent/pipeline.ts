@@ -6,8 +6,10 @@
  * `accept/` and `identify/` have made the connection what it is, `decode/` has read the head; from here the request
  * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
  */
+import type { HttpConnectionManagerConfig } from "./config/model.ts";
 import { latin1 } from "./decode/characters.ts";
 import type { RequestHead } from "./decode/head.ts";
+import { CONNECT } from "./decode/http1/upgrade.ts";
 import type { Exchange } from "./exchange.ts";
 import { injectFault } from "./filters/fault.ts";
 import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
@@ -25,10 +27,10 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   if (target === Target.refused) return exchange.reply(outcomes.ambiguousPath);
   if (target === Target.redirected) return exchange.respond(307, "", 0, canonicalLocation(head), false, false);
   const route = chain.routes?.select(head) ?? null;
-  if (exchange.upgrade !== "" && !chain.http.upgradeTypes.includes(exchange.upgrade)) {
+  if (exchange.upgrade !== "" && !allowsUpgrade(exchange.upgrade, chain.http, route)) {
     return exchange.reply(outcomes.upgradeNotAllowed);
   }
-  if (route === null) return exchange.reply(outcomes.noRoute);
+  if (route === null || route.connect !== (exchange.upgrade === CONNECT)) return exchange.reply(outcomes.noRoute);
   exchange.route = route;
   const { action } = route;
   switch (action.kind) {
@@ -41,6 +43,12 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   }
 }
 
+/** What a route says of a protocol goes before what the connection manager says. */
+function allowsUpgrade(type: string, http: HttpConnectionManagerConfig, route: Route | null): boolean {
+  const ofRoute = route?.action.kind === "route" ? route.action.upgrades.get(type) : undefined;
+  return ofRoute ?? (http.upgradeTypes.includes(type) || (type === CONNECT && route === null));
+}
+
 function forward(exchange: Exchange, head: RequestHead, route: Route, action: ForwardAction): void {
   const chosen = chooseCluster(action);
   const cluster = exchange.downstream!.link.chain.proxy.clusters.get(chosen.name);
@@ -49,7 +57,8 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   exchange.cluster = cluster;
   exchange.responseMutations[0] = chosen.responseHeaders;
   exchange.responseMutations[1] = route.responseHeaders;
-  prepareHead(exchange, head, route, action, chosen.requestHeaders);
+  // Of a CONNECT only the bytes behind its head go on.
+  if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
   if (route.fault !== null) injectFault(exchange, route.fault, () => exchange.forward());
   else exchange.forward();
 }

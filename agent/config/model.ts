@@ -169,6 +169,8 @@ export interface NamedMatcher {
 }
 
 export interface RouteMatchConfig {
+  /** Takes CONNECT, which has no path, and nothing else; absent: everything else. */
+  connect?: boolean;
   /** On the path without its query. `pathSeparatedPrefix` is Envoy's path_separated_prefix. */
   path: { kind: "prefix" | "exact" | "regex" | "pathSeparatedPrefix"; value: string; ignoreCase: boolean };
   /** `:method`, `:authority` and `:scheme` are names here too. */
@@ -211,6 +213,11 @@ export interface RouteActionConfig {
   hostRewrite: string;
   /** What requests that shall go to the same host have in common; absent: nothing. */
   hashPolicies?: HashPolicyConfig[];
+  /**
+   * By protocol (lower case) whether an `Upgrade` may lead to it; absent ones are as the connection manager says. A
+   * `connect` relays the bytes behind its head to the cluster (Envoy's connect_config).
+   */
+  upgrades?: Record<string, boolean>;
 }
 
 /** One part of a request's hash. `terminal`: once there is a hash, later policies are left out. */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { dropHopByHop, keepsAlive } from "./connection_options.ts";
-import { type Fields, RequestHead } from "./head.ts";
+import { Fields, RequestHead } from "./head.ts";
 import { parseRequestHead } from "./http1/parse_head.ts";
 
 function fieldsOf(...headers: string[]): Fields {
   const bytes = new TextEncoder().encode(["GET / HTTP/1.1", "Host: a", ...headers, "", ""].join("\r\n"));
-  const head = new RequestHead(bytes);
+  const head = new RequestHead(new Fields(bytes));
   assert.ok(parseRequestHead(bytes, 0, bytes.length, head) > 0);
   return head.fields;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BodyKind, BodyReader } from "./framing.ts";
-import { RequestHead, ResponseHead } from "./head.ts";
+import { Fields, RequestHead, ResponseHead } from "./head.ts";
 import { parseRequestHead, parseResponseHead, ParseResult } from "./http1/parse_head.ts";
 
 const { badRequest, notImplemented } = ParseResult;
@@ -12,7 +12,7 @@ function latin1Bytes(text: string): Uint8Array<ArrayBuffer> {
 
 function request(headers: string[], version = "1.1"): { problem: number; body: BodyReader } {
   const bytes = latin1Bytes(["POST / HTTP/" + version, "Host: a", ...headers, "", ""].join("\r\n"));
-  const head = new RequestHead(bytes);
+  const head = new RequestHead(new Fields(bytes));
   assert.equal(parseRequestHead(bytes, 0, bytes.length, head), bytes.length);
   const body = new BodyReader();
   return { problem: body.startRequest(head), body };
@@ -20,7 +20,7 @@ function request(headers: string[], version = "1.1"): { problem: number; body: B
 
 function response(status: number, headers: string[], toHead = false, version = "1.1") {
   const bytes = latin1Bytes([`HTTP/${version} ${status} X`, ...headers, "", ""].join("\r\n"));
-  const head = new ResponseHead(bytes);
+  const head = new ResponseHead(new Fields(bytes));
   assert.equal(parseResponseHead(bytes, 0, bytes.length, head), bytes.length);
   const body = new BodyReader();
   return { problem: body.startResponse(head, toHead), body };

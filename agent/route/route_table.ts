@@ -35,10 +35,14 @@ export interface ForwardAction {
   prefixRewrite: Uint8Array | null;
   regexRewrite: { pattern: RE2JS; substitution: string } | null;
   hostRewrite: Uint8Array | null;
+  /** Protocols (lower case) that the route allows or forbids, whatever the connection manager says. */
+  upgrades: ReadonlyMap<string, boolean>;
 }
 
 export interface Route {
   name: string;
+  /** Takes CONNECT and nothing else. */
+  connect: boolean;
   matchers: HeadMatcher[];
   fraction: Fraction | null;
   /** Length of the path that the match covers; -1: all of it. */
@@ -67,11 +71,12 @@ export class RouteTable {
   /** The first route that matches, or `null`. */
   select(head: RequestHead): Route | null {
     // CONNECT has no path: without this, a pattern that matches nothing would let it through to an application.
-    if (head.pathStart === head.pathEnd) return null;
+    const connect = head.pathStart === head.pathEnd;
     const routes = this.#hosts.find(head.fields.bytes, head.authorityStart, head.authorityEnd);
     if (routes === null) return null;
     next: for (let i = 0; i < routes.length; i++) {
       const route = routes[i];
+      if (route.connect !== connect) continue;
       const matchers = route.matchers;
       for (let j = 0; j < matchers.length; j++) {
         if (!matchers[j](head)) continue next;
@@ -104,6 +109,7 @@ function compileRoute(entry: RouteEntryConfig): Route {
   const path = entry.match.path;
   return {
     name: entry.name,
+    connect: entry.match.connect === true,
     matchers: compileRouteMatch(entry.match),
     fraction: entry.match.fraction,
     matchedLength: path.kind === "prefix" || path.kind === "pathSeparatedPrefix" ? ascii(path.value).length : -1,
@@ -137,5 +143,6 @@ function compileForward(action: RouteActionConfig): ForwardAction {
       substitution: action.regexRewrite.substitution.replaceAll("$", "\\$").replaceAll(/\\(\d)/g, "$$$1"),
     },
     hostRewrite: action.hostRewrite === "" ? null : ascii(action.hostRewrite),
+    upgrades: new Map(Object.entries(action.upgrades ?? {})),
   };
 }

@@ -145,8 +145,11 @@ export abstract class Connection implements Watcher, Deferred {
   }
 
   #endOutput(): void {
+    if (this.tls !== null && !this.tls.finishWriting()) {
+      this.#writeBlocked = true;
+      return this.#updateInterest();
+    }
     this.#finishing = false;
-    this.tls?.finishWriting();
     this.socket.shutdownWrite();
   }
 

@@ -63,12 +63,30 @@ Deno.test("a service answers to its short names in its own namespace, and to qua
 Deno.test("names without a port belong to port 80, else to the first HTTP port", () => {
   const mixed = [{ name: "tcp", number: 1, protocol: "TCP" as Protocol }, ...ports(8080, 8081)];
   const first = hosts([service("a", { ports: mixed })]);
-  strictEqual(first["a.default.svc.cluster.local:1"], undefined);
+  deepStrictEqual(first["a.default.svc.cluster.local:1"].domains.filter((name: string) => !/:1$/.test(name)), []);
   strictEqual(first["a.default.svc.cluster.local:8080"].domains.includes("a"), true);
   deepStrictEqual(first["a.default.svc.cluster.local:8081"].domains.filter((name: string) => !/:8081$/.test(name)), []);
   const web = hosts([service("a", { ports: ports(8080, 80) })]);
   strictEqual(web["a.default.svc.cluster.local:80"].domains.includes("a"), true);
   strictEqual(web["a.default.svc.cluster.local:8080"].domains.includes("a"), false);
+});
+
+Deno.test("CONNECT leads to the bytes of every port, and nothing else leads to one that is not HTTP", () => {
+  const mixed = [{ name: "tcp", number: 1, protocol: "TCP" as Protocol }, ...ports(80)];
+  const seen = hosts([service("a", { ports: mixed }), service("none", { ports: mixed, resolution: "NONE" })]);
+  const connect = (port: number) => ({
+    name: "connect",
+    match: { connectMatcher: {} },
+    route: {
+      cluster: `outbound|${port}||a.default.svc.cluster.local`,
+      timeout: "0s",
+      upgradeConfigs: [{ upgradeType: "CONNECT", connectConfig: {} }],
+    },
+  });
+  deepStrictEqual(seen["a.default.svc.cluster.local:1"].routes, [connect(1)]);
+  deepStrictEqual(seen["a.default.svc.cluster.local:80"].routes.slice(1), [connect(80)]);
+  strictEqual(seen["none.default.svc.cluster.local:1"], undefined);
+  strictEqual(seen["none.default.svc.cluster.local:80"].routes.length, 1);
 });
 
 Deno.test("addresses of a service are domains too, ranges are not", () => {

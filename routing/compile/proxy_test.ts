@@ -243,6 +243,6 @@ spec: { hosts: [reviews], http: [
   const routesOf = (app: string) =>
     virtualHosts(compileProxy(state, node({ labels: { app } }))).get("reviews.default.svc.cluster.local:9080")!.routes
       .map(({ name }) => name);
-  deepStrictEqual(routesOf("a"), ["chosen"]);
-  deepStrictEqual(routesOf("b"), ["rest"]);
+  deepStrictEqual(routesOf("a"), ["chosen", "connect"]);
+  deepStrictEqual(routesOf("b"), ["rest", "connect"]);
 });

@@ -1,5 +1,6 @@
 /** The HTTP routes of a VirtualService for one client and one port. */
 import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { HTTPMatchRequest, HTTPRoute, VirtualService } from "../istio/types.ts";
 import { type Route, RouteSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
@@ -29,6 +30,25 @@ export function defaultRoute(cluster: string): Route {
     name: "default",
     match: routeMatch(undefined),
     action: { case: "route", value: defaultRouteAction(cluster) },
+  });
+}
+
+/**
+ * The route of CONNECT to a port of a service: the bytes behind it go to the cluster as they are, whatever protocol
+ * they are of, so that no HTTP rule applies to them.
+ */
+export function connectRoute(cluster: string): Route {
+  return create(RouteSchema, {
+    name: "connect",
+    match: { pathSpecifier: { case: "connectMatcher", value: {} } },
+    action: {
+      case: "route",
+      value: {
+        clusterSpecifier: { case: "cluster", value: cluster },
+        timeout: durationFromMs(0),
+        upgradeConfigs: [{ upgradeType: "CONNECT", connectConfig: {} }],
+      },
+    },
   });
 }
 

@@ -24,12 +24,14 @@ spec: { hosts: [reviews], http: ${http} }
 `;
 }
 
-/** The routes of reviews:9080 under these HTTP routes. */
+/** The routes of reviews:9080 under these HTTP routes, without that of CONNECT, which they do not change. */
 function routes(http: string, changes: Partial<WorkloadNode> = {}) {
   const snapshot = compileProxy(mesh(bookinfo(), rule(http)), node(changes));
   const configuration = json(RouteConfigurationSchema, snapshot.routes.get("http_proxy"));
   // deno-lint-ignore no-explicit-any -- JSON of xDS
-  return configuration.virtualHosts.find(({ name }: any) => name === `${host}:9080`).routes;
+  const all = configuration.virtualHosts.find(({ name }: any) => name === `${host}:9080`).routes;
+  strictEqual(all.at(-1).name, "connect");
+  return all.slice(0, -1);
 }
 
 const to = "route: [ { destination: { host: reviews, subset: v1 } } ]";

@@ -14,7 +14,7 @@ import { type Domains, hostDomains, serviceDomains } from "./domains.ts";
 import { type ListToken, listToken } from "./intern.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import { isHttp } from "./protocol.ts";
-import { defaultRoute, sourceSignature, virtualServiceRoutes } from "./routes.ts";
+import { connectRoute, defaultRoute, sourceSignature, virtualServiceRoutes } from "./routes.ts";
 import type { CompileWarning } from "./warning.ts";
 
 /** A virtual host, and the domains it would answer to if no other host were in the way. */
@@ -48,12 +48,16 @@ export class VirtualHostCompiler {
     this.#client = client;
   }
 
-  /** One virtual host for each HTTP port of the service; bare names belong to port 80, else to the first. */
+  /**
+   * One virtual host for each port of the service: names without a port belong to port 80, else to the first HTTP port.
+   * Ports of other protocols are reached by CONNECT alone.
+   */
   ofService(service: Service): VirtualHosts {
-    const ports = service.ports.filter(({ protocol }) => isHttp(protocol));
+    const httpPorts = service.ports.filter(({ protocol }) => isHttp(protocol));
+    const ports = service.resolution === "NONE" ? httpPorts : service.ports;
     if (ports.length === 0) return { hosts: [], warnings: [] };
     const candidates = this.#index.virtualServices.candidates(service.hostname, this.#client.namespace);
-    const barePort = ports.find(({ number }) => number === DEFAULT_PORT) ?? ports[0];
+    const barePort = httpPorts.find(({ number }) => number === DEFAULT_PORT) ?? httpPorts[0];
     return this.#cached([service, ...candidates], candidates, "", (compilation) => ({
       hosts: ports.map((port) => this.#serviceHost(service, port, port === barePort, candidates, compilation)),
     }));
@@ -78,8 +82,12 @@ export class VirtualHostCompiler {
   ): CompiledVirtualHost {
     const { settings } = this.#index.mesh;
     const domains = serviceDomains(service, port.number, this.#client.namespace, settings.domain, bare);
-    const routes = compilation.routes(candidates, port.number) ??
-      [defaultRoute(clusterName("outbound", port.number, "", service.hostname))];
+    const cluster = clusterName("outbound", port.number, "", service.hostname);
+    const routes = isHttp(port.protocol)
+      ? compilation.routes(candidates, port.number) ?? [defaultRoute(cluster)]
+      : [];
+    // Without endpoints there is no cluster.
+    if (service.resolution !== "NONE") routes.push(connectRoute(cluster));
     return { virtualHost: virtualHost(`${service.hostname}:${port.number}`, domains, routes), domains };
   }
 

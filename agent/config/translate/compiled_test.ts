@@ -79,5 +79,6 @@ Deno.test("implements all that the control plane compiles from bookinfo and its 
     translateRouteConfiguration(fromBinary(RouteConfigurationSchema, encodeResource(route).bytes))
   );
   const reviews = outbound.virtualHosts.find(({ domains }) => domains.includes("reviews"))!;
-  assert.deepEqual(reviews.routes.map(({ action }) => action.kind), ["route", "redirect", "direct", "route"]);
+  assert.deepEqual(reviews.routes.map(({ action }) => action.kind), ["route", "redirect", "direct", "route", "route"]);
+  assert.equal(reviews.routes.at(-1)!.match.connect, true);
 });

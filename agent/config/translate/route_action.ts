@@ -3,6 +3,7 @@ import type {
   RedirectAction,
   Route,
   RouteAction,
+  RouteAction_UpgradeConfig as UpgradeConfig,
   WeightedCluster,
 } from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { RedirectAction_RedirectResponseCode as Code } from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
@@ -20,6 +21,7 @@ import type { Place } from "./unsupported.ts";
 import { compiledPattern, inlineText, milliseconds, pattern } from "./values.ts";
 
 const defaultTimeout = 15_000;
+const connectType = "connect";
 
 /** What actions inherit from the levels above the route. */
 export interface Inherited {
@@ -30,13 +32,18 @@ export interface Inherited {
 
 /** The action of a route; of weighted clusters the header mutations are only those of their own level. */
 export function routeAction(
-  { action }: Route,
+  { action, match }: Route,
   inherited: Inherited,
   place: Place,
 ): RouteActionConfig | RedirectConfig | DirectResponseConfig {
   switch (action.case) {
     case "route":
-      return forward(action.value, inherited.retry, place.field("route"));
+      return forward(
+        action.value,
+        inherited.retry,
+        match?.pathSpecifier.case === "connectMatcher",
+        place.field("route"),
+      );
     case "redirect":
       return redirect(action.value, place.field("redirect"));
     case "directResponse": {
@@ -53,11 +60,21 @@ export function routeAction(
   }
 }
 
-function forward(action: RouteAction, inheritedRetry: RetryConfig | null, place: Place): RouteActionConfig {
+function forward(
+  action: RouteAction,
+  inheritedRetry: RetryConfig | null,
+  takesConnect: boolean,
+  place: Place,
+): RouteActionConfig {
   const { prefixRewrite, regexRewrite, hostRewriteSpecifier } = action;
   place.field("regex_rewrite").require(
     prefixRewrite === "" || regexRewrite === undefined,
     "cannot stand beside prefix_rewrite",
+  );
+  const allowed = upgrades(action.upgradeConfigs, place.field("upgrade_configs"));
+  place.field("upgrade_configs").require(
+    takesConnect === allowed.has(connectType),
+    takesConnect ? "want one of CONNECT with connect_config" : "CONNECT wants a connect_matcher",
   );
   return {
     kind: "route",
@@ -68,7 +85,25 @@ function forward(action: RouteAction, inheritedRetry: RetryConfig | null, place:
     prefixRewrite,
     regexRewrite: regexRewrite === undefined ? null : substitution(regexRewrite, place.field("regex_rewrite")),
     hostRewrite: hostRewriteSpecifier.case === "hostRewriteLiteral" ? hostRewriteSpecifier.value : "",
+    ...(allowed.size === 0 ? {} : { upgrades: Object.fromEntries(allowed) }),
   };
+}
+
+/** By protocol, in lower case. Of CONNECT the cluster gets the bytes alone: it is not passed on as a request. */
+function upgrades(configs: UpgradeConfig[], place: Place): Map<string, boolean> {
+  const allowed = new Map<string, boolean>();
+  configs.forEach(({ upgradeType, enabled, connectConfig }, index) => {
+    const at = place.item(index);
+    const type = upgradeType.toLowerCase();
+    at.field("upgrade_type").require(/^[^\s,]+$/.test(type), "want the name of one protocol");
+    at.field("upgrade_type").require(!allowed.has(type), `${JSON.stringify(upgradeType)} is named already`);
+    at.field("connect_config").require(
+      (connectConfig !== undefined) === (type === connectType),
+      type === connectType ? "want it: CONNECT as a request is not implemented" : "is for CONNECT only",
+    );
+    allowed.set(type, enabled !== false);
+  });
+  return allowed;
 }
 
 function clusters({ clusterSpecifier: { case: kind, value } }: RouteAction, place: Place): WeightedClusterConfig[] {

@@ -13,8 +13,10 @@ const presence: StringMatcher = { kind: "present", value: "", ignoreCase: false 
 export function routeMatch(match: RouteMatch | undefined, place: Place): RouteMatchConfig {
   if (match === undefined) return place.refuse("want a match");
   const share = match.runtimeFraction;
+  const connect = match.pathSpecifier.case === "connectMatcher";
   return {
-    path: pathMatch(match, place),
+    ...(connect ? { connect } : {}),
+    path: connect ? { kind: "prefix", value: "", ignoreCase: false } : pathMatch(match, place),
     headers: match.headers.flatMap((header, index) => headerMatchers(header, place.field("headers").item(index))),
     queryParameters: match.queryParameters.map((parameter, index) =>
       queryParameterMatcher(parameter, place.field("query_parameters").item(index))
@@ -40,7 +42,7 @@ function pathMatch({ pathSpecifier, caseSensitive }: RouteMatch, place: Place): 
       );
       return { kind: "pathSeparatedPrefix", value: pathSpecifier.value, ignoreCase };
     default:
-      return place.refuse("want one of prefix, path, safe_regex and path_separated_prefix");
+      return place.refuse("want one of prefix, path, safe_regex, path_separated_prefix and connect_matcher");
   }
 }
 

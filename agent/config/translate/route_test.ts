@@ -244,6 +244,31 @@ for (const [what, route, path] of refusals) {
   Deno.test(`refuses ${what}, by its path`, () => assert.equal(refused(route), at + path));
 }
 
+const connects = { upgradeType: "CONNECT", connectConfig: {} };
+
+Deno.test("takes CONNECT to the bytes of a cluster, and upgrades that a route allows or forbids", () => {
+  const connect = translate({
+    match: { connectMatcher: {} },
+    route: { cluster: "c", upgradeConfigs: [connects] },
+  });
+  assert.equal(connect.match.connect, true);
+  assert.deepEqual((connect.action as RouteActionConfig).upgrades, { connect: true });
+  const upgradeConfigs: JsonObject[] = [{ upgradeType: "WebSocket", enabled: false }, { upgradeType: "foo" }];
+  const plain = translate({ route: { cluster: "c", upgradeConfigs } });
+  assert.equal(plain.match.connect, undefined);
+  assert.deepEqual((plain.action as RouteActionConfig).upgrades, { websocket: false, foo: true });
+});
+
+Deno.test("refuses CONNECT that is not for the bytes of a cluster, and CONNECT without its matcher", () => {
+  const route = (upgradeConfigs: JsonObject[], match: JsonObject = { connectMatcher: {} }) =>
+    refused({ match, route: { cluster: "c", upgradeConfigs } }).replace(at, "");
+  assert.equal(route([]), ".route.upgrade_configs");
+  assert.equal(route([{ upgradeType: "CONNECT" }]), ".route.upgrade_configs[0].connect_config");
+  assert.equal(route([connects], { prefix: "/" }), ".route.upgrade_configs");
+  assert.equal(route([{ upgradeType: "CONNECT", connectConfig: { allowPost: true } }]).includes("allow_post"), true);
+  assert.equal(route([connects, connects]), ".route.upgrade_configs[1].upgrade_type");
+});
+
 Deno.test("refuses a domain that stands twice, and a body beyond the limit", () => {
   assert.equal(refused({}, { domains: ["a", "b", "A"] }), "route r: virtual_hosts[0].domains[2]");
   const teapot = { directResponse: { status: 418, body: { inlineString: "teapot" } } };

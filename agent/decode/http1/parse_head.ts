@@ -150,15 +150,15 @@ function readTarget(bytes: Uint8Array, start: number, end: number, head: Request
     if (!lowerAuthority(bytes, head.authorityStart, head.authorityEnd)) return badRequest;
   } else head.authorityStart = head.authorityEnd = start;
 
-  if (bytes[start] === SLASH) {
-    head.pathStart = start;
-    head.pathEnd = end;
-  } else if (isConnect(bytes, head)) {
-    // Authority form: it has no path, so no route but one for CONNECT matches it.
-    if (!lowerAuthority(bytes, start, end)) return badRequest;
+  if (isConnect(head)) {
+    // Authority form, and no other (RFC 9112 §3.2.3): it has no path, so no route but one for CONNECT matches it.
+    if (!lowerAuthority(bytes, start, end) || !hasPort(bytes, start, end)) return badRequest;
     head.authorityStart = start;
     head.authorityEnd = end;
     head.pathStart = head.pathEnd = end;
+  } else if (bytes[start] === SLASH) {
+    head.pathStart = start;
+    head.pathEnd = end;
   } else if (end - start === 1 && bytes[start] === 42 /* * */) {
     head.pathStart = start;
     head.pathEnd = end;
@@ -189,10 +189,17 @@ function readTarget(bytes: Uint8Array, start: number, end: number, head: Request
   return 0;
 }
 
-function isConnect(bytes: Uint8Array, head: RequestHead): boolean {
-  const m = head.methodStart;
-  return head.methodEnd - m === 7 && bytes[m] === 67 && bytes[m + 1] === 79 && bytes[m + 2] === 78 &&
+/** Whether the method is CONNECT. */
+export function isConnect({ fields: { bytes }, methodStart: m, methodEnd }: RequestHead): boolean {
+  return methodEnd - m === 7 && bytes[m] === 67 && bytes[m + 1] === 79 && bytes[m + 2] === 78 &&
     bytes[m + 3] === 78 && bytes[m + 4] === 69 && bytes[m + 5] === 67 && bytes[m + 6] === 84;
+}
+
+/** Whether an authority ends with a port, as that of a CONNECT must (RFC 9110 §9.3.6). */
+function hasPort(bytes: Uint8Array, start: number, end: number): boolean {
+  let i = end;
+  while (i > start && bytes[i - 1] >= 48 && bytes[i - 1] <= 57) i--;
+  return i < end && i - 1 > start && bytes[i - 1] === COLON;
 }
 
 /** Position behind `http://` or `https://`, -1 when the target starts otherwise. */

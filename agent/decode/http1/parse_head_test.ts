@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { RequestHead, ResponseHead } from "../head.ts";
+import { Fields, RequestHead, ResponseHead } from "../head.ts";
 import { parseRequestHead, parseResponseHead, ParseResult } from "./parse_head.ts";
 
 const { needMore, badRequest, headersTooLarge, versionNotSupported } = ParseResult;
@@ -11,13 +11,13 @@ function latin1Bytes(text: string): Uint8Array<ArrayBuffer> {
 
 function parseRequest(text: string): { result: number; head: RequestHead } {
   const bytes = latin1Bytes(text);
-  const head = new RequestHead(bytes);
+  const head = new RequestHead(new Fields(bytes));
   return { result: parseRequestHead(bytes, 0, bytes.length, head), head };
 }
 
 function parseResponse(text: string): { result: number; head: ResponseHead } {
   const bytes = latin1Bytes(text);
-  const head = new ResponseHead(bytes);
+  const head = new ResponseHead(new Fields(bytes));
   return { result: parseResponseHead(bytes, 0, bytes.length, head), head };
 }
 
@@ -170,7 +170,7 @@ Deno.test("a request head that has not arrived whole, cut anywhere, asks for mor
     const whole = describe(parseRequest(text).head);
     for (let cut = 0; cut < text.length; cut++) {
       const bytes = latin1Bytes(text);
-      const head = new RequestHead(bytes);
+      const head = new RequestHead(new Fields(bytes));
       assert.equal(parseRequestHead(bytes, 0, cut, head), needMore, `cut at ${cut} of ${JSON.stringify(text)}`);
       assert.equal(parseRequestHead(bytes, 0, bytes.length, head), text.length);
       assert.deepEqual(describe(head), whole);
@@ -182,7 +182,7 @@ Deno.test("a response head that has not arrived whole, cut anywhere, asks for mo
   for (const [text] of responses) {
     for (let cut = 0; cut < text.length; cut++) {
       const bytes = latin1Bytes(text);
-      assert.equal(parseResponseHead(bytes, 0, cut, new ResponseHead(bytes)), needMore, `cut at ${cut}`);
+      assert.equal(parseResponseHead(bytes, 0, cut, new ResponseHead(new Fields(bytes))), needMore, `cut at ${cut}`);
     }
   }
 });
@@ -205,7 +205,7 @@ Deno.test("every well-formed head is read whole, wherever it was cut before, and
     fc.property(requestText, fc.nat(), (text, at) => {
       // What lies behind the end would change the outcome if it were looked at.
       const bytes = latin1Bytes(text + "\r\n\r\nHost: b\r\n\r\n");
-      const head = new RequestHead(bytes);
+      const head = new RequestHead(new Fields(bytes));
       const cut = at % text.length;
       assert.equal(parseRequestHead(bytes, 0, cut, head), needMore);
       assert.equal(parseRequestHead(bytes, 0, text.length, head), text.length);
@@ -252,8 +252,8 @@ Deno.test("no bytes make the parsers throw, hang, or take more than there is", (
       const results = new Set<number>(Object.values(ParseResult));
       for (
         const length of [
-          parseRequestHead(bytes.slice(), offset, end, new RequestHead(bytes)),
-          parseResponseHead(bytes.slice(), offset, end, new ResponseHead(bytes)),
+          parseRequestHead(bytes.slice(), offset, end, new RequestHead(new Fields(bytes))),
+          parseResponseHead(bytes.slice(), offset, end, new ResponseHead(new Fields(bytes))),
         ]
       ) assert.ok(results.has(length) || (length > 0 && length <= input.length), `${length}`);
     }),

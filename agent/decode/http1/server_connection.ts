@@ -19,8 +19,8 @@ import { BodyKind, BodyReader } from "../framing.ts";
 import type { Fields, RequestHead, ResponseHead } from "../head.ts";
 import { Known } from "../known_headers.ts";
 import { appendChunk, appendTrailers, lastChunk } from "./chunks.ts";
-import { parseRequestHead, ParseResult } from "./parse_head.ts";
-import { upgradeOf, writeSwitchingProtocols } from "./upgrade.ts";
+import { isConnect, parseRequestHead, ParseResult } from "./parse_head.ts";
+import { CONNECT, upgradeOf, writeSwitchingProtocols } from "./upgrade.ts";
 
 const continueLine = ascii("HTTP/1.1 100 Continue\r\n\r\n");
 const emptyLine = ascii("\r\n");
@@ -178,7 +178,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
         this.scheduleFlush();
       }
     }
-    const upgrade = this.#http10 ? "" : upgradeOf(fields);
+    const upgrade = isConnect(head) ? CONNECT : this.#http10 ? "" : upgradeOf(fields);
     if (upgrade !== "") {
       // Where a body ends and the other protocol begins, another recipient might see otherwise.
       if (!this.#body.done) return this.#refuse(outcomes.badRequest);

@@ -8,6 +8,9 @@ import { hasOption } from "../connection_options.ts";
 import type { Fields, ResponseHead } from "../head.ts";
 import { Known } from "../known_headers.ts";
 
+/** What a CONNECT asks for, beside the names of protocols. */
+export const CONNECT = "connect";
+
 /** HTTP/2 is agreed on by ALPN or spoken from the first byte; as in Envoy, the request is one of HTTP/1.1. */
 const ignored = "h2c";
 
@@ -37,7 +40,8 @@ export function writeSwitchingProtocols(
   upstreamTime: number,
   mutations: readonly CompiledMutation[],
 ): void {
-  out.appendAll(statusLine(101));
+  out.appendAll(statusLine(head.status));
   writeResponseFields(out, head, body, framing, upstreamTime, mutations);
-  appendUpgrade(out, type);
+  if (type === CONNECT) out.appendText("\r\n");
+  else appendUpgrade(out, type);
 }

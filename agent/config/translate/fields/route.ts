@@ -13,7 +13,10 @@ import {
   RouteAction_HashPolicy_HeaderSchema,
   RouteAction_HashPolicy_QueryParameterSchema,
   RouteAction_HashPolicySchema,
+  RouteAction_UpgradeConfig_ConnectConfigSchema,
+  RouteAction_UpgradeConfigSchema,
   RouteActionSchema,
+  RouteMatch_ConnectMatcherSchema,
   RouteMatchSchema,
   RouteSchema,
   VirtualHostSchema,
@@ -53,8 +56,9 @@ export const routeFields = [
   }),
   message(
     RouteMatchSchema,
-    "prefix path safe_regex path_separated_prefix case_sensitive runtime_fraction headers query_parameters",
+    "prefix path safe_regex path_separated_prefix connect_matcher case_sensitive runtime_fraction headers query_parameters",
   ),
+  message(RouteMatch_ConnectMatcherSchema, ""),
   message(
     HeaderMatcherSchema,
     `name exact_match safe_regex_match present_match prefix_match suffix_match contains_match string_match invert_match
@@ -64,8 +68,10 @@ export const routeFields = [
   message(
     RouteActionSchema,
     `cluster weighted_clusters prefix_rewrite regex_rewrite host_rewrite_literal timeout idle_timeout retry_policy
-     hash_policy`,
+     hash_policy upgrade_configs`,
   ),
+  message(RouteAction_UpgradeConfigSchema, "upgrade_type enabled connect_config"),
+  message(RouteAction_UpgradeConfig_ConnectConfigSchema, ""),
   message(RouteAction_HashPolicySchema, "header cookie connection_properties query_parameter terminal"),
   message(RouteAction_HashPolicy_HeaderSchema, "header_name"),
   message(RouteAction_HashPolicy_CookieSchema, "name ttl path attributes"),
