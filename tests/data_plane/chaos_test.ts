@@ -248,11 +248,11 @@ function shortLived(name: string) {
 
 function retrying(name: string) {
   return forwardTo(name, {
-    timeout: 2000,
+    timeout: 20_000,
     retry: {
       retryOn: ["5xx", "reset", "connect-failure"],
       numRetries: 2,
-      perTryTimeout: 1000,
+      perTryTimeout: 10_000,
       retriableStatusCodes: [],
       backOffBase: 1,
       backOffMax: 5,

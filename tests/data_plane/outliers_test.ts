@@ -114,7 +114,7 @@ Deno.test("no more than the configured share of hosts is ejected, but one may al
 Deno.test("an ejected host comes back when its time is over", async () => {
   let status = 500;
   await using backend = new Backend(() => new Response(null, { status }));
-  const setup = detection({ consecutive5xx: 1, baseEjectionTime: 100 });
+  const setup = detection({ consecutive5xx: 1, baseEjectionTime: 500 });
   const { proxy, port } = await TestProxy.simple([backend.port], setup, 2);
   await using _ = proxy;
   assert.deepEqual(await statuses(port, 1), [500]);
