@@ -112,10 +112,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listen: xdsListen,
       certificate: certificates.current,
       trustBundle: authority.trustBundle(),
-      services: [
-        { definition: discoveryService, implementation: { deltaAggregatedResources: pusher.serve } },
-        { ...signingService(authority) },
-      ],
+      methods: [discoveryService(pusher.serve), signingService(authority)],
     }));
   parts.defer(() => xds.shutdown());
   parts.defer(() => pusher.close());
@@ -131,7 +128,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   parts.defer(() => join.shutdown());
   certificates.follow(async (certificate) => {
     await join.replaceCertificate(certificate.chain.join(""), certificate.privateKey);
-    await xds.replaceCertificate(certificate);
+    xds.replaceCertificate(certificate);
   });
 
   let ready = true;

@@ -1,34 +1,49 @@
-/** `envoy.service.discovery.v3.AggregatedDiscoveryService` as @grpc/grpc-js takes it. */
-import { Buffer } from "node:buffer";
+/** Delta ADS, `envoy.service.discovery.v3.AggregatedDiscoveryService`, as a method of the gRPC server. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { handleBidiStreamingCall, MethodDefinition } from "@grpc/grpc-js";
 import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
+import type { Caller, Method } from "../grpc/grpc_call.ts";
 import type { DeltaResponse } from "./delta_stream.ts";
 
-/** What the handler of a stream is given. */
-export type DeltaCall = Parameters<handleBidiStreamingCall<DeltaDiscoveryRequest, DeltaDiscoveryResponse>>[0];
+/** One stream, for whoever serves it. */
+export interface DeltaCall {
+  readonly caller: Caller;
+  /** Queues a response. */
+  send(response: DeltaResponse): void;
+  /** Ends the stream: with the status of a `GrpcError`, with INTERNAL for anything else. */
+  fail(error: unknown): void;
+}
+
+export interface DeltaHandler {
+  /** What this throws ends the stream, as {@link DeltaCall.fail} does. */
+  request(request: DeltaDiscoveryRequest): void;
+  /** The stream is over. Called once. */
+  closed(): void;
+}
+
+/** A node's initial versions may name all of a large mesh. */
+const requestLimit = 4 * 1024 * 1024;
 
 /** State-of-the-world ADS is not served: it is answered with UNIMPLEMENTED. */
-export const discoveryService: {
-  deltaAggregatedResources: MethodDefinition<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
-} = {
-  deltaAggregatedResources: {
+export function discoveryService(serve: (call: DeltaCall) => DeltaHandler): Method {
+  return {
     path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-    originalName: "DeltaAggregatedResources",
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: (message) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, message)),
-    requestDeserialize: (bytes) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
-    responseSerialize: (message) => Buffer.from(toBinary(DeltaDiscoveryResponseSchema, message)),
-    responseDeserialize: (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
-  },
-};
-
-export function deltaResponse(response: DeltaResponse): DeltaDiscoveryResponse {
-  return create(DeltaDiscoveryResponseSchema, response);
+    requestLimit,
+    open(call) {
+      const handler = serve({
+        caller: call.caller,
+        send: (response) =>
+          call.send(toBinary(DeltaDiscoveryResponseSchema, create(DeltaDiscoveryResponseSchema, response))),
+        fail: (error) => call.fail(error),
+      });
+      return {
+        message: (bytes) => handler.request(fromBinary(DeltaDiscoveryRequestSchema, bytes)),
+        end: () => call.end(),
+        closed: () => handler.closed(),
+      };
+    },
+  };
 }

@@ -1,18 +1,18 @@
 /** Keeps every connected proxy's configuration up to date with the mesh. */
-import { status } from "@grpc/grpc-js";
 import type { Authority } from "../../ca/authority/authority.ts";
 import { readCertificate } from "../../ca/x509/certificate.ts";
 import { logger } from "../../log/log.ts";
 import type { CompileWarning } from "../../routing/compile/warning.ts";
 import type { Mesh } from "../../routing/mesh.ts";
-import type { DeltaDiscoveryRequest } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
+import type { Caller } from "../grpc/grpc_call.ts";
+import { GrpcError, Status } from "../grpc/status.ts";
 import { type RegisteredWorkloads, workloadKey } from "../registry/registered_workloads.ts";
 import { peerIdentity } from "../sign/peer_identity.ts";
 import { Debounce } from "./debounce.ts";
 import { DeltaStream } from "./delta_stream.ts";
-import { type DeltaCall, deltaResponse } from "./discovery_service.ts";
-import { admitNode, StreamError } from "./node_admission.ts";
+import type { DeltaCall, DeltaHandler } from "./discovery_service.ts";
+import { admitNode } from "./node_admission.ts";
 import type { Proxies } from "./proxies.ts";
 import { ProxyResources } from "./proxy_resources.ts";
 import type { PushMetrics } from "./push_metrics.ts";
@@ -72,55 +72,49 @@ export class Pusher {
     this.#debounce.changed();
   }
 
-  /** Serves one stream to its end. */
-  readonly serve = (call: DeltaCall): void => {
+  /** Serves one stream to its end. @throws {GrpcError} for a caller that gets none */
+  readonly serve = (call: DeltaCall): DeltaHandler => {
+    if (this.#stopping) throw stopping();
+    const { caller } = call;
+    const identity = peerIdentity(caller, this.#options.authority);
     let connection: Connection | null = null;
-    const timers: ReturnType<typeof setTimeout>[] = [];
     const end = (error: unknown) => {
       const answer = answerTo(error);
-      log.warn("stream ended", { remote: call.getPeer(), workload: nameOf(connection), reason: answer.details });
-      call.emit("error", answer);
+      log.warn("stream ended", { remote: caller.remote, workload: nameOf(connection), reason: answer.details });
+      call.fail(answer);
     };
-    const forget = () => {
-      timers.forEach(clearTimeout);
-      this.#calls.delete(call);
-      if (connection !== null) this.#disconnect(connection);
-      connection = null;
-    };
-    call.on("error", forget);
-    call.on("cancelled", forget);
-    call.on("close", forget);
-    call.on("end", () => call.end());
+    const timers = [
+      setTimeout(() => {
+        if (connection === null) end(new GrpcError(Status.deadlineExceeded, "no request has come"));
+      }, firstRequestDeadline),
+      setTimeout(() => {
+        end(new GrpcError(Status.unauthenticated, "the certificate of this stream has expired"));
+      }, lifetimeOf(caller)),
+    ];
     this.#calls.add(call);
-    try {
-      if (this.#stopping) throw new StreamError(status.UNAVAILABLE, "the control plane is stopping");
-      const identity = peerIdentity(call, this.#options.authority);
-      timers.push(setTimeout(() => {
-        if (connection === null) end(new StreamError(status.DEADLINE_EXCEEDED, "no request has come"));
-      }, firstRequestDeadline));
-      timers.push(setTimeout(() => {
-        end(new StreamError(status.UNAUTHENTICATED, "the certificate of this stream has expired"));
-      }, lifetimeOf(call)));
-      call.on("data", (request: DeltaDiscoveryRequest) => {
+    return {
+      request: (request) => {
         try {
           connection ??= this.#connect(call, admitNode(request.node, identity));
           connection.stream.request(request);
         } catch (error) {
           end(error);
         }
-      });
-    } catch (error) {
-      end(error);
-    }
+      },
+      closed: () => {
+        timers.forEach(clearTimeout);
+        this.#calls.delete(call);
+        if (connection !== null) this.#disconnect(connection);
+        connection = null;
+      },
+    };
   };
 
   /** Ends all streams and refuses others. */
   async close(): Promise<void> {
     this.#stopping = true;
     await this.#debounce.close();
-    for (const call of this.#calls) {
-      call.emit("error", { code: status.UNAVAILABLE, details: "the control plane is stopping" });
-    }
+    for (const call of [...this.#calls]) call.fail(stopping());
   }
 
   #connect(call: DeltaCall, node: WorkloadNode): Connection {
@@ -134,7 +128,7 @@ export class Pusher {
       resources: null,
       stream: new DeltaStream({
         resources: () => this.#resourcesOf(connection),
-        send: (response) => void call.write(deltaResponse(response)),
+        send: call.send,
         onPush: metrics.pushed,
         onAcknowledge: (_, delay) => metrics.acknowledged(delay),
         onReject(type, reason) {
@@ -148,7 +142,7 @@ export class Pusher {
         now: Date.now,
       }),
     };
-    log.info("proxy connected", { workload, remote: call.getPeer(), version: node.version });
+    log.info("proxy connected", { workload, remote: call.caller.remote, version: node.version });
     this.#connections.set(id, connection);
     workloads.connect(id, node);
     proxies.connect(id, node, () => connection.stream.status());
@@ -188,19 +182,21 @@ export class Pusher {
       try {
         connection.stream.update();
       } catch (error) {
-        connection.call.emit("error", answerTo(error));
+        connection.call.fail(answerTo(error));
       }
     }
   }
 }
 
-function answerTo(error: unknown): { code: status; details: string } {
-  if (error instanceof SubscriptionError) return { code: status.RESOURCE_EXHAUSTED, details: error.message };
-  if (error instanceof Error && "code" in error && "details" in error) {
-    return { code: error.code as status, details: String(error.details) };
-  }
+function stopping(): GrpcError {
+  return new GrpcError(Status.unavailable, "the control plane is stopping");
+}
+
+function answerTo(error: unknown): GrpcError {
+  if (error instanceof GrpcError) return error;
+  if (error instanceof SubscriptionError) return new GrpcError(Status.resourceExhausted, error.message);
   log.error("a stream failed", { reason: error instanceof Error ? error.stack : String(error) });
-  return { code: status.INTERNAL, details: "the control plane cannot serve this stream; its log says why" };
+  return new GrpcError(Status.internal, "the control plane cannot serve this stream; its log says why");
 }
 
 function nameOf(connection: Connection | null): string | undefined {
@@ -208,8 +204,7 @@ function nameOf(connection: Connection | null): string | undefined {
 }
 
 /** Milliseconds for which the caller's certificate is good. */
-function lifetimeOf(call: DeltaCall): number {
-  const certificate = call.getAuthContext().sslPeerCertificate!.raw;
-  const left = readCertificate(new Uint8Array(certificate)).notAfter.getTime() - Date.now();
+function lifetimeOf({ certificate }: Caller): number {
+  const left = readCertificate(certificate).notAfter.getTime() - Date.now();
   return Math.max(0, Math.min(left, longestTimer));
 }

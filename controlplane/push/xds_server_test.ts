@@ -6,7 +6,7 @@ import { AdsTestClient } from "../testing/ads_client.ts";
 import { faultyLink } from "../testing/faulty_link.ts";
 import { TestMesh, until } from "../testing/test_mesh.ts";
 import { testNode } from "../testing/test_node.ts";
-import { type DeltaCall, deltaResponse, discoveryService } from "./discovery_service.ts";
+import { type DeltaCall, discoveryService } from "./discovery_service.ts";
 import { typeUrls } from "./resource_types.ts";
 import { startXdsServer, type XdsServer, type XdsServerOptions } from "./xds_server.ts";
 
@@ -29,18 +29,10 @@ function check(sentence: string, options: Partial<XdsServerOptions>, run: (serve
         listen: { host: "127.0.0.1", port: 0 },
         certificate: await authority.issueServerCertificate(["localhost"], 3_600_000),
         trustBundle: authority.trustBundle(),
-        services: [{
-          definition: discoveryService,
-          implementation: {
-            deltaAggregatedResources(call: DeltaCall) {
-              calls.add(call);
-              call.on("close", () => calls.delete(call));
-              call.on("end", () => call.end());
-              call.on("error", () => {});
-              call.resume();
-            },
-          },
-        }],
+        methods: [discoveryService((call) => {
+          calls.add(call);
+          return { request() {}, closed: () => calls.delete(call) };
+        })],
         ...options,
       });
       try {
@@ -99,11 +91,11 @@ check("a new certificate is served to new connections, and streams that are up g
   await until(() => calls.size === 1, "the stream is served");
   const [call] = calls;
   const old = await certificateOf(server.port, authority);
-  await server.replaceCertificate(await authority.issueServerCertificate(["localhost"], 7_200_000));
+  server.replaceCertificate(await authority.issueServerCertificate(["localhost"], 7_200_000));
   notEqual(await certificateOf(server.port, authority), old);
   open();
   await until(() => calls.size === 2, "a new stream is served beside the old one");
-  call.write(deltaResponse({ typeUrl: typeUrls.CDS, nonce: "1" }));
+  call.send({ typeUrl: typeUrls.CDS, nonce: "1" });
   await until(() => before.responses.length === 1, "the old stream still brings something");
 });
 
