@@ -11,6 +11,7 @@ const lastStreamNumber = 0x7fffffff;
 
 export class Http2ClientConnection extends Http2Connection<Http2ClientStream> implements UpstreamLink {
   scope: MetricScope | null = null;
+  protected override readonly servesPeer = false;
   /** Requests carried so far. */
   requests = 0;
   readonly #ownLimit: number;
@@ -68,6 +69,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
       // The peer has not looked at these and will not (RFC 9113 §6.8): they may go elsewhere.
       if (stream.id > lastStream) {
         this.streams.delete(stream.id);
+        stream.release();
         stream.onReset(ErrorCode.refusedStream);
       }
     }

@@ -6,7 +6,7 @@ import { appendLines } from "../decode/http2/header_block.ts";
 import { ErrorCode } from "../decode/http2/protocol.ts";
 import { Http2Stream } from "../decode/http2/stream.ts";
 import type { HeaderSink } from "../decode/hpack/header_sink.ts";
-import { keepTrailers } from "../decode/trailers.ts";
+import { admitTrailers, keepTrailers } from "../decode/trailers.ts";
 import type { Http2ClientConnection } from "./http2_client_connection.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream_stream.ts";
@@ -105,7 +105,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     const bodiless = request.isHead || status === 204 || status === 304;
     if (length === BAD_LENGTH || (endStream && length > 0 && !bodiless)) return this.#malformed();
     this.#headReceived = true;
-    if (!bodiless) this.#remaining = length;
+    // What came as a body would be read as the next response by a caller who expects none.
+    this.#remaining = bodiless ? 0 : length;
     const head = thread.http2ResponseHead;
     head.status = status;
     const kind = endStream || bodiless ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
@@ -116,8 +117,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   #onTrailers(sink: HeaderSink, endStream: boolean): void {
     if (!endStream || sink.hasPseudo || this.#remaining > 0) return this.#malformed();
-    const trailers = keepTrailers(sink.fields);
-    if (trailers !== null) this.#request?.onResponseTrailers(trailers);
+    if (!admitTrailers(sink.fields)) return this.#malformed();
+    this.#request?.onResponseTrailers(keepTrailers(sink.fields));
     this.#end();
   }
 
@@ -172,6 +173,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 /** The three digits of `:status`, -1 when they are anything else or other pseudo-header fields came along. */
 function readStatus(sink: HeaderSink): number {
   if (sink.statusEnd - sink.statusStart !== 3 || sink.methodStart >= 0 || sink.pathStart >= 0) return -1;
+  if (sink.schemeStart >= 0 || sink.authorityStart >= 0 || sink.protocolStart >= 0) return -1;
   let status = 0;
   for (let i = sink.statusStart; i < sink.statusEnd; i++) {
     const digit = sink.bytes[i] - 48;

@@ -5,7 +5,7 @@
 import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import { ByteQueue } from "../../worker/buffers.ts";
-import { Connection } from "../../worker/connection.ts";
+import { Connection, highWaterMark, lowWaterMark } from "../../worker/connection.ts";
 import type { DataThread } from "../../worker/thread.ts";
 import { HpackDecoder, HpackError } from "../hpack/hpack_decoder.ts";
 import { HpackEncoder } from "../hpack/hpack_encoder.ts";
@@ -23,7 +23,11 @@ import {
 import type { Http2Stream } from "./stream.ts";
 
 /** Streams closed by us whose peer may not know yet: their frames are ignored, not answered. */
-const rememberedResets = 64;
+const rememberedResets = 1000;
+/** Above this much unsent output (bytes), nothing more is taken from a peer that makes us answer. */
+const overfullMark = 4 * highWaterMark;
+/** A stream that the peer gives up earlier than this has brought nothing but work (milliseconds). */
+const prematureAge = 1000;
 
 export abstract class Http2Connection<S extends Http2Stream> extends Connection {
   readonly streams = new Map<number, S>();
@@ -44,17 +48,25 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** The header block being gathered, while CONTINUATION frames are due; its stream, 0: none. */
   readonly #block: ByteQueue;
   #blockStream = 0;
+  #blockSince = 0;
   #blockEndsStream = false;
   #continuations = 0;
   #receiveWindow: number = Limit.connectionWindow;
   #unacknowledged = 0;
   #queuedReplies = 0;
+  /** Reading has been stopped: the peer asks for more than it takes. */
+  #overfull = false;
+  #lastFlush = 0;
   #emptyFrames = 0;
   #prematureResets = 0;
   #finishedStreams = 0;
   #settingsReceived = false;
   #settingsAcknowledged = false;
-  readonly #resets: number[] = [];
+  readonly #resets = new Set<number>();
+  /** The last stream that our GOAWAY has named; those above it are ignored. */
+  #lastServed = maximumWindow;
+  /** The stream that was served first when the connection's window opened last. */
+  #servedFirst = 0;
 
   constructor(thread: DataThread, socket: Socket, tls: TlsSession | null) {
     super(thread, socket);
@@ -95,6 +107,22 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     this.scheduleFlush();
   }
 
+  /** Whether the peer is the one that asks: what it makes us do is then limited. */
+  protected abstract readonly servesPeer: boolean;
+  /** The peer does not read what it has asked for. */
+  protected onStalled(): void {}
+  /** A header block has begun that is to be continued. */
+  protected onPartialBlock(): void {}
+
+  /** Since when a header block has been incomplete, on the loop's clock; -1: none is. */
+  get partialBlockSince(): number {
+    return this.#blockStream === 0 ? -1 : this.#blockSince;
+  }
+  /** When output last went out, or there was none, on the loop's clock. */
+  get lastFlush(): number {
+    return this.#lastFlush;
+  }
+
   get settingsAcknowledged(): boolean {
     return this.#settingsAcknowledged;
   }
@@ -110,11 +138,12 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       if (count === END_OF_STREAM || count === FAILED) return this.fail();
       this.#partial.clear();
       this.#consume(kept + count);
-    } while (!this.closed && !this.closing && this.tls !== null && this.tls.hasPending());
+      this.#pauseIfOverfull();
+    } while (!this.closed && !this.closing && this.reading && this.tls !== null && this.tls.hasPending());
   }
 
   protected override continueInput(): void {
-    if (this.tls !== null && !this.closing && this.tls.hasPending()) this.onReadable();
+    if (this.tls !== null && !this.closing && this.reading && this.tls.hasPending()) this.onReadable();
   }
 
   #consume(end: number): void {
@@ -187,7 +216,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (!this.#countEmpty(dataEnd === dataStart && !endStream)) return;
     const stream = this.streams.get(id);
     if (stream === undefined) {
-      if (!this.#resets.includes(id)) this.connectionError(ErrorCode.streamClosed);
+      if (!this.#isForgotten(id)) this.connectionError(ErrorCode.streamClosed);
       return;
     }
     if (stream.remoteClosed) return this.streamError(stream, ErrorCode.streamClosed);
@@ -216,7 +245,9 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     this.#blockEndsStream = (flags & FrameFlag.endStream) !== 0;
     if ((flags & FrameFlag.endHeaders) !== 0) return this.#onBlock(id, bytes, blockStart, blockEnd);
     this.#blockStream = id;
+    this.#blockSince = this.thread.loop.now;
     this.#continuations = 0;
+    this.onPartialBlock();
     this.#block.append(bytes, blockStart, blockEnd - blockStart);
   }
 
@@ -248,7 +279,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       if (sink.malformed || tooLarge) return this.streamError(stream, ErrorCode.protocolError);
       return stream.onHeaders(this.#blockEndsStream);
     }
-    if (this.#resets.includes(id)) return;
+    if (this.#resets.has(id)) return;
     if (!this.isPeerStream(id)) return this.connectionError(ErrorCode.protocolError);
     if (id <= this.lastPeerStream) return this.connectionError(ErrorCode.streamClosed);
     this.lastPeerStream = id;
@@ -268,8 +299,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     const stream = this.streams.get(id);
     if (stream === undefined) return;
     this.#forget(stream);
-    stream.onReset(unsigned31(bytes, start) | (bytes[start] & 128) << 24);
-    this.#countPrematureReset();
+    stream.onReset(unsigned32(bytes, start));
+    this.#countPrematureReset(stream);
   }
 
   #onSettings(bytes: Uint8Array, flags: number, id: number, start: number, end: number): void {
@@ -287,7 +318,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     }
     this.frames.settingsAck();
     this.#countReply();
-    for (const stream of this.streams.values()) stream.sendPending();
+    this.#sendPending();
+    if (!this.closed) this.onRoom();
   }
 
   #set(setting: number, value: number): number {
@@ -334,8 +366,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       if (increment === 0) return this.connectionError(ErrorCode.protocolError);
       this.sendWindow += increment;
       if (this.sendWindow > maximumWindow) return this.connectionError(ErrorCode.flowControlError);
-      for (const stream of this.streams.values()) stream.sendPending();
-      return;
+      return this.#sendPending();
     }
     if (this.#isIdle(id)) return this.connectionError(ErrorCode.protocolError);
     const stream = this.streams.get(id);
@@ -344,6 +375,24 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     stream.sendWindow += increment;
     if (stream.sendWindow > maximumWindow) return this.streamError(stream, ErrorCode.flowControlError);
     stream.sendPending();
+  }
+
+  /** Sends what waits on all streams, a frame of each in turn, so that none takes the whole of a narrow window. */
+  #sendPending(): void {
+    if (this.streams.size === 0) return;
+    const waiting = [...this.streams.values()].filter((stream) => stream.hasPending);
+    const next = waiting.findIndex((stream) => stream.id > this.#servedFirst);
+    if (next > 0) waiting.push(...waiting.splice(0, next));
+    if (waiting.length > 0) this.#servedFirst = waiting[0].id;
+    for (let more = true; more && this.sendWindow > 0 && !this.closed;) {
+      more = false;
+      for (const stream of waiting) if (stream.sendPending(this.peerFrameSize)) more = true;
+    }
+  }
+
+  /** Whether the peer may still send on a stream that is none to us any more. */
+  #isForgotten(id: number): boolean {
+    return this.#resets.has(id) || (this.isPeerStream(id) && id > this.#lastServed);
   }
 
   #isIdle(id: number): boolean {
@@ -372,16 +421,38 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   }
 
   override flush(): void {
+    const before = this.out.length;
     super.flush();
-    if (!this.closed && this.out.length === 0) this.#queuedReplies = 0;
+    if (this.out.length < before || before === 0) this.#lastFlush = this.thread.loop.now;
+    if (this.closed || this.closing) return;
+    this.frames.seal();
+    if (this.out.length <= lowWaterMark) this.#queuedReplies = 0;
+    if (this.#overfull && this.out.length <= highWaterMark) {
+      this.#overfull = false;
+      this.setReading(true);
+      this.thread.loop.defer(this);
+    }
   }
 
-  /** Streams that end before their answer cost more than they bring (CVE-2023-44487 and its kin). */
-  #countPrematureReset(): void {
+  /** Responses without a body know no window: who asks for more of them than it reads is not heard further. */
+  #pauseIfOverfull(): void {
+    if (!this.servesPeer || this.out.length <= overfullMark || this.closed || this.closing) return;
+    this.#overfull = true;
+    this.setReading(false);
+    this.onStalled();
+  }
+
+  /**
+   * Streams that end before their answer cost more than they bring (CVE-2023-44487 and its kin). Beyond the budget
+   * there are no new ones; those that exist may belong to somebody else behind the same peer, and finish.
+   */
+  #countPrematureReset(stream: S): void {
+    if (!this.servesPeer || this.thread.loop.now - stream.openedAt > prematureAge) return;
     this.#prematureResets++;
-    if (this.#prematureResets > Limit.prematureResets + this.#finishedStreams) {
-      this.connectionError(ErrorCode.enhanceYourCalm);
-    }
+    if (this.goingAway || this.closing || this.closed) return;
+    if (this.#prematureResets <= Limit.prematureResets + this.#finishedStreams) return;
+    this.goAway(ErrorCode.enhanceYourCalm);
+    if (this.streams.size === 0) this.closeAfterFlush();
   }
 
   /** Lets the peer send as much again as has been taken. */
@@ -413,16 +484,16 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** Says that a stream, which may not exist, is over. */
   protected resetUnknown(id: number, code: number): void {
     this.frames.resetStream(id, code);
-    this.#resets.push(id);
-    if (this.#resets.length > rememberedResets) this.#resets.shift();
-    this.scheduleFlush();
+    this.#resets.add(id);
+    if (this.#resets.size > rememberedResets) this.#resets.delete(this.#resets.values().next().value!);
+    this.#countReply();
   }
 
   /** The peer broke the rules on one stream. */
   streamError(stream: S, code: number): void {
     this.reset(stream, code);
     stream.onReset(code);
-    this.#countPrematureReset();
+    this.#countPrematureReset(stream);
   }
 
   #forget(stream: S): void {
@@ -444,7 +515,9 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** No streams beyond those that exist. */
   goAway(code: number): void {
     this.goingAway = true;
-    this.frames.goAway(this.lastPeerStream, code);
+    // What has been refused before is not served afterwards (RFC 9113 §6.8).
+    this.#lastServed = Math.min(this.#lastServed, this.lastPeerStream);
+    this.frames.goAway(this.#lastServed, code);
     this.scheduleFlush();
   }
 

@@ -3,7 +3,7 @@ import type { ByteQueue } from "../../worker/buffers.ts";
 import { FrameFlag, frameHeaderSize, FrameType } from "./protocol.ts";
 
 export class FrameWriter {
-  /** The stream whose DATA frame was written last, and where that frame ends: it can still be made the last one. */
+  /** The stream whose DATA frame was written last of all, and where that frame ends: it can still be made the last one. */
   #lastDataStream = 0;
   #lastDataEnd = 0;
   #lastDataSize = 0;
@@ -13,6 +13,7 @@ export class FrameWriter {
   /** Writes a frame header; the payload follows. */
   header(length: number, type: number, flags: number, stream: number): void {
     const { out } = this;
+    this.seal();
     out.reserve(frameHeaderSize + length);
     const bytes = out.bytes;
     let at = out.end;
@@ -26,6 +27,11 @@ export class FrameWriter {
     bytes[at++] = stream >>> 8;
     bytes[at++] = stream;
     out.end = at;
+  }
+
+  /** What stands in the queue is not changed any more: TLS may have made a record of it that waits for the socket. */
+  seal(): void {
+    this.#lastDataStream = 0;
   }
 
   data(stream: number, bytes: Uint8Array, offset: number, size: number, endStream: boolean): void {
@@ -42,8 +48,8 @@ export class FrameWriter {
     const start = this.#lastDataEnd - this.#lastDataSize - frameHeaderSize;
     if (this.#lastDataStream === stream && out.length > 0 && this.#lastDataEnd === out.end && start >= out.start) {
       out.bytes[start + 4] |= FrameFlag.endStream;
+      this.seal();
     } else this.data(stream, out.bytes, 0, 0, true);
-    this.#lastDataStream = 0;
   }
 
   /** Writes a header block, in as many frames as the peer's frame size asks for. */

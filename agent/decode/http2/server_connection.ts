@@ -11,6 +11,7 @@ import { Http2ServerStream } from "./server_stream.ts";
 const idleChecks = 4;
 
 export class Http2ServerConnection extends Http2Connection<Http2ServerStream> implements DownstreamConnection {
+  protected override readonly servesPeer = true;
   #prefaceDone = false;
   readonly #start: number;
   /** When the last stream ended. */
@@ -64,6 +65,22 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (this.goingAway && !this.closing) this.closeAfterFlush();
   }
 
+  /** A header block counts from its first frame: later ones do not refresh it. */
+  protected override onPartialBlock(): void {
+    const { requestHeadersTimeout } = this.link.chain.http;
+    if (requestHeadersTimeout > 0) this.#lookAgainIn(requestHeadersTimeout);
+  }
+
+  protected override onStalled(): void {
+    const { streamIdleTimeout } = this.link.chain.http;
+    if (streamIdleTimeout > 0) this.#lookAgainIn(streamIdleTimeout);
+  }
+
+  /** The settings' deadline comes first. */
+  #lookAgainIn(time: number): void {
+    this.thread.loop.setTimer(this.timer, this.settingsAcknowledged ? time : Math.min(time, Limit.settingsTimeout));
+  }
+
   drain(): void {
     if (this.goingAway) return;
     this.goAway(ErrorCode.noError);
@@ -80,6 +97,15 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     const { http } = this.link.chain;
     if (!this.settingsAcknowledged && now - this.#start >= Limit.settingsTimeout) {
       return this.connectionError(ErrorCode.settingsTimeout);
+    }
+    const { partialBlockSince } = this;
+    if (partialBlockSince >= 0 && http.requestHeadersTimeout > 0) {
+      const left = http.requestHeadersTimeout - (now - partialBlockSince);
+      if (left <= 0) return this.connectionError(ErrorCode.enhanceYourCalm);
+      return this.thread.loop.setTimer(this.timer, left);
+    }
+    if (this.out.length > 0 && http.streamIdleTimeout > 0 && now - this.lastFlush >= http.streamIdleTimeout) {
+      return this.fail();
     }
     let next = http.idleTimeout;
     if (this.streams.size === 0) {

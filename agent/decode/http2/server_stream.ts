@@ -9,12 +9,15 @@ import type { CompiledMutation } from "../../route/header_mutation.ts";
 import { ascii } from "../characters.ts";
 import { BAD_LENGTH, BodyKind, declaredLength, NO_LENGTH } from "../framing.ts";
 import type { Fields, ResponseHead } from "../head.ts";
-import { keepTrailers } from "../trailers.ts";
+import { Known } from "../known_headers.ts";
+import { admitTrailers, keepTrailers } from "../trailers.ts";
 import { appendLines } from "./header_block.ts";
 import { ErrorCode } from "./protocol.ts";
 import { readRequestHead } from "./request_head.ts";
 import type { Http2ServerConnection } from "./server_connection.ts";
 import { Http2Stream } from "./stream.ts";
+
+const continueValue = "100-continue";
 
 export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   readonly link: DownstreamLink;
@@ -39,12 +42,29 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (length === BAD_LENGTH || (endStream && length > 0)) return this.#malformed();
     this.#remaining = length;
     this.isHead = head.method === "HEAD";
+    if (head.fields.has(Known.expect)) {
+      if (head.fields.known(Known.expect)!.toLowerCase() !== continueValue) {
+        return this.#refuse(outcomes.expectationFailed, endStream);
+      }
+      if (!endStream) this.#sendContinue();
+    }
     const kind = endStream ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
     const exchange = thread.takeExchange();
     this.#exchange = exchange;
     exchange.begin(this, head, { kind, length: Math.max(length, 0), done: endStream });
     if (endStream) this.closeRemote();
     handleRequest(exchange, head);
+  }
+
+  /** The caller waits for this before it sends the body; the proxy takes it (RFC 9110 §10.1.1). */
+  #sendContinue(): void {
+    const { thread, frames, encoder, peerFrameSize } = this.connection;
+    const block = thread.headerBlock;
+    encoder.beginBlock(block);
+    encoder.encodeStatus(block, 100);
+    frames.headers(this.id, block, false, peerFrameSize);
+    block.clear();
+    this.connection.scheduleFlush();
   }
 
   #malformed(): void {
@@ -55,15 +75,14 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (endStream) this.closeRemote();
     this.sendLocalReply(outcome.status, outcome.body, "");
     recordRefusal(this.connection.thread, this.link, outcome);
-    this.#endUnread();
   }
 
   override onHeaders(endStream: boolean): void {
     const { headerSink } = this.connection.thread;
     // A second header block is the trailer section, and it ends the stream (RFC 9113 §8.1).
     if (!endStream || headerSink.hasPseudo || this.#remaining > 0) return this.#malformed();
-    const trailers = keepTrailers(headerSink.fields);
-    if (trailers !== null) this.#exchange?.onRequestTrailers(trailers);
+    if (!admitTrailers(headerSink.fields)) return this.#malformed();
+    this.#exchange?.onRequestTrailers(keepTrailers(headerSink.fields));
     this.closeRemote();
     this.#exchange?.onRequestEnd();
   }
@@ -193,8 +212,13 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     this.#endUnread();
   }
 
+  protected override closeLocal(): void {
+    super.closeLocal();
+    this.#endUnread();
+  }
+
   /** The response is whole but the request is not: the rest of it is not wanted (RFC 9113 §8.1). */
   #endUnread(): void {
-    if (this.localClosed && !this.remoteClosed) this.abort(ErrorCode.noError);
+    if (this.localClosed && !this.remoteClosed && this.#exchange === null) this.abort(ErrorCode.noError);
   }
 }

@@ -6,13 +6,19 @@ import type { Http2Connection } from "./connection.ts";
 import { appendLines } from "./header_block.ts";
 import { ErrorCode, Limit } from "./protocol.ts";
 
+/** While more waits, sending less than this is no activity (bytes). */
+const activityThreshold = 1024;
+
 export abstract class Http2Stream {
   sendWindow: number;
   receiveWindow: number = Limit.streamWindow;
   remoteClosed = false;
   localClosed = false;
-  /** When something last moved, on the loop's clock. */
+  /** When it began, and when something last moved, on the loop's clock. */
+  readonly openedAt: number;
   lastActivity: number;
+  /** Bytes sent since. */
+  #sent = 0;
   /** Data that the windows do not let through yet; `null`: none so far. */
   #pending: ByteQueue | null = null;
   #endPending = false;
@@ -23,7 +29,7 @@ export abstract class Http2Stream {
 
   constructor(readonly session: Http2Connection<Http2Stream>, readonly id: number) {
     this.sendWindow = session.peerInitialWindow;
-    this.lastActivity = session.thread.loop.now;
+    this.openedAt = this.lastActivity = session.thread.loop.now;
   }
 
   /** A header block after the first: it stands in the thread's sink. */
@@ -84,14 +90,23 @@ export abstract class Http2Stream {
       session.sendWindow -= part;
       sent += part;
     }
-    if (sent > 0) this.lastActivity = session.thread.loop.now;
+    if (sent > 0) this.#countSent(sent, sent === size);
     return sent;
+  }
+
+  /** A peer that lets a byte of many through now and then is as good as idle. */
+  #countSent(size: number, whole: boolean): void {
+    this.#sent += size;
+    if (!whole && this.#sent < activityThreshold) return;
+    this.#sent = 0;
+    this.lastActivity = this.session.thread.loop.now;
   }
 
   /** Keeps a trailer section until the data is through. */
   protected writeTrailers(fields: Fields): void {
     this.#trailers ??= new ByteQueue(this.session.thread.slabs);
     for (let i = 0; i < fields.count; i++) {
+      if (fields.dropped[i] !== 0) continue;
       this.#trailers.append(fields.bytes, fields.nameStart(i), fields.valueEnd(i) - fields.nameStart(i));
       this.#trailers.appendText("\r\n");
     }
@@ -132,17 +147,22 @@ export abstract class Http2Stream {
     if (this.localClosed && this.remoteClosed) this.session.finish(this);
   }
 
-  /** A window has opened: sends what waited for it. */
-  sendPending(): void {
+  get hasPending(): boolean {
+    return this.#pending !== null && this.#pending.length > 0;
+  }
+
+  /** A window has opened: sends what waited for it, `limit` bytes at the most. Whether more could be sent. */
+  sendPending(limit = Infinity): boolean {
     const pending = this.#pending;
-    if (pending === null || pending.length === 0) return;
+    if (pending === null || pending.length === 0) return false;
     const before = pending.length;
-    const sent = this.#writeNow(pending.bytes, pending.start, pending.length);
-    if (sent === 0) return;
+    const sent = this.#writeNow(pending.bytes, pending.start, Math.min(before, limit));
+    if (sent === 0) return false;
     pending.consume(sent);
     this.session.scheduleFlush();
-    if (pending.length === 0 && this.#endPending) return this.#end();
-    if (before > lowWaterMark && pending.length <= lowWaterMark && !this.session.congested) this.onDrained();
+    if (pending.length === 0 && this.#endPending) this.#end();
+    else if (before > lowWaterMark && pending.length <= lowWaterMark && !this.session.congested) this.onDrained();
+    return pending.length > 0 && this.sendWindow > 0;
   }
 
   /** Gives back memory: the stream is gone. */
