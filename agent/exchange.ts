@@ -22,6 +22,7 @@ import { TcpTunnel } from "./upstream/tcp_tunnel.ts";
 import type { StreamFailure, UpstreamRequest, UpstreamSource } from "./upstream/upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream/upstream_stream.ts";
 import { type AttemptFailure, backOff, retriesFailure, retriesResponse } from "../routing/resilience/retry.ts";
+import { Hash64 } from "../routing/balance/xx_hash.ts";
 import { ByteQueue } from "./worker/buffers.ts";
 import { highWaterMark } from "./worker/connection.ts";
 import type { DataThread } from "./worker/thread.ts";
@@ -57,6 +58,10 @@ export class Exchange implements UpstreamRequest {
   entry: AccessLogEntry | null = null;
   /** Changes to the response's headers: the weighted cluster's, the route's, then the proxy's own for this request. */
   readonly responseMutations: CompiledMutation[] = [noMutation, noMutation, noMutation];
+
+  /** What decides the host where {@link hashed}. */
+  readonly hashKey = new Hash64();
+  hashed = false;
 
   startTime = 0;
   status = 0;
@@ -121,7 +126,8 @@ export class Exchange implements UpstreamRequest {
     }
     const retry = this.action!.retry;
     const avoid = this.#attempts > 1 && retry !== null && retry.avoidPreviousHosts ? this.#tried : null;
-    const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts);
+    const key = this.hashed ? this.hashKey : null;
+    const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts, key);
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
     this.host = host;
     // Waiting for a connection counts.

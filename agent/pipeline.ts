@@ -6,6 +6,7 @@
  * `accept/` and `identify/` have made the connection what it is, `decode/` has read the head; from here the request
  * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
  */
+import type { HashPolicies } from "./balance/hash_policy.ts";
 import type { HttpConnectionManagerConfig } from "./config/model.ts";
 import { latin1 } from "./decode/characters.ts";
 import type { RequestHead } from "./decode/head.ts";
@@ -57,6 +58,7 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   exchange.cluster = cluster;
   exchange.responseMutations[0] = chosen.responseHeaders;
   exchange.responseMutations[1] = route.responseHeaders;
+  exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
   if (route.fault !== null) injectFault(exchange, route.fault, () => exchange.forward());
@@ -95,4 +97,14 @@ function prepareHead(
 /** The request's id as the upstream sees it: the caller's, or one that was made. */
 function writtenRequestId({ head }: Exchange): string {
   return /\r\nx-request-id: ([^\r]*)/.exec(latin1(head.bytes, head.start, head.end))?.[1] ?? "";
+
+/** Requests with the same hash go to the same host; a cookie that is made for it goes out with the response. */
+function hashRequest(exchange: Exchange, head: RequestHead, policies: HashPolicies): boolean {
+  const { chain, peer } = exchange.downstream!.link;
+  const { address, port } = chain.listener;
+  const connection = { remoteAddress: peer.remoteAddress, localAddress: `${address}:${port}` };
+  return policies.hash(head, connection, exchange.hashKey, (cookie) => {
+    exchange.responseMutations[0] = exchange.responseMutations[0].adding("set-cookie", cookie);
+  });
+}
 }

@@ -1,8 +1,10 @@
 /** A cluster of one proxy in one data thread: its hosts, which of them may be chosen, and the choice. */
 import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig, EndpointsConfig, UpstreamTlsConfig } from "../config/model.ts";
+import { type HashedHost, HashRing, MaglevTable } from "../../routing/balance/consistent_hash.ts";
 import { HostSelection, type LocalityHosts, type Picker } from "../../routing/balance/host_selection.ts";
 import { drawHost, hostSet, leastRequest, RoundRobin } from "../../routing/balance/host_set.ts";
+import { Hash64 } from "../../routing/balance/xx_hash.ts";
 import type { ProxyState } from "../worker/proxy_state.ts";
 import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { DataThread } from "../worker/thread.ts";
@@ -22,6 +24,13 @@ export class Host {
     this.tls = transportSocket(cluster.config, config);
     this.contextSlot = this.tls === null ? null : cluster.proxy.tls.client(this.tls);
     this.pool = new HostPool(this);
+  }
+
+  /** What its places in hash tables depend on, as Envoy writes addresses. */
+  get hashKey(): string {
+    const { hashKey, address, port } = this.config;
+    if (hashKey !== undefined) return hashKey;
+    return port === 0 ? address : address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
   get weight(): number {
@@ -50,6 +59,7 @@ export class Cluster {
   #selection: HostSelection<Host> | null = null;
   /** State of the hosts' health when {@link #selection} was made. */
   #healthVersion = 0;
+  readonly #anyKey = new Hash64();
 
   constructor(readonly thread: DataThread, readonly proxy: ProxyState, readonly config: ClusterConfig) {
     this.shared = thread.shared;
@@ -93,13 +103,14 @@ export class Cluster {
 
   /**
    * Chooses a host, `null` when there is none. Hosts in `avoid` are passed over for some draws, so that a retry
-   * goes elsewhere (Envoy's previous_hosts predicate).
+   * goes elsewhere (Envoy's previous_hosts predicate). Where the policy is a hash, `key` decides.
    */
-  choose(avoid: readonly Host[] | null, attempts: number): Host | null {
+  choose(avoid: readonly Host[] | null, attempts: number, key: Hash64 | null = null): Host | null {
     const selection = this.#currentSelection();
-    let host = selection.choose();
+    const known = this.#keyed && key === null ? this.#randomKey() : key;
+    let host = selection.choose(known, 0);
     if (avoid !== null) {
-      for (let i = 1; i < attempts && host !== null && avoid.includes(host); i++) host = selection.choose();
+      for (let i = 1; i < attempts && host !== null && avoid.includes(host); i++) host = selection.choose(known, i);
     }
     return host;
   }
@@ -120,11 +131,24 @@ export class Cluster {
       overprovisioningFactor: this.#endpoints?.overprovisioningFactor ?? 140,
       panicThreshold: this.config.panicThreshold ?? this.#endpoints?.panicThreshold ?? 50,
       localityWeighted: this.config.localityWeighted === true,
+      keyed: this.#keyed,
     };
     return this.#selection = new HostSelection(levels, options, this.#newPicker, Math.random);
   }
 
-  readonly #newPicker = (hosts: readonly Host[]): Picker<Host> => {
+  get #keyed(): boolean {
+    return this.config.lbPolicy === "RING_HASH" || this.config.lbPolicy === "MAGLEV";
+  }
+
+  /** For a request that no hash policy applies to. */
+  #randomKey(): Hash64 {
+    const key = this.#anyKey;
+    key.high = Math.floor(Math.random() * 2 ** 32);
+    key.low = Math.floor(Math.random() * 2 ** 32);
+    return key;
+  }
+
+  readonly #newPicker = (hosts: readonly Host[], weights: readonly number[] | null): Picker<Host> => {
     const set = hostSet(hosts);
     switch (this.config.lbPolicy) {
       case "ROUND_ROBIN": {
@@ -136,8 +160,22 @@ export class Cluster {
       case "LEAST_REQUEST":
         if (hosts.length === 1) return { pick: () => hosts[0] };
         return { pick: () => leastRequest(set, this.#activeRequests, Math.random(), Math.random()) };
+      case "RING_HASH":
+      case "MAGLEV":
+        return this.#newTable(hosts, weights);
     }
   };
+
+  #newTable(hosts: readonly Host[], weights: readonly number[] | null): Picker<Host> {
+    const hashed = hosts.map((host, i): HashedHost<Host> => ({
+      host,
+      key: host.hashKey,
+      weight: weights === null ? host.weight : weights[i],
+    }));
+    const { ringHash, maglevTableSize } = this.config;
+    const table = ringHash !== undefined ? new HashRing(hashed, ringHash) : new MaglevTable(hashed, maglevTableSize!);
+    return { pick: (key, attempt) => table.find(key!, attempt) };
+  }
 
   readonly #activeRequests = (host: Host): number => Atomics.load(this.shared, host.slot + HostSlot.activeRequests);
 

@@ -17,15 +17,22 @@ export class CompiledMutation {
   /** What `host` or `:authority` is set to, or `null`. */
   readonly authority: Uint8Array | null;
 
-  constructor(mutation: HeaderMutation) {
+  constructor(mutation: HeaderMutation, authority: Uint8Array | null = null) {
     this.#removals = mutation.remove.map((name) => ascii(name.toLowerCase()));
-    let authority: Uint8Array | null = null;
+    this.authority = authority;
     for (const { name, value, mode } of mutation.set) {
       const lower = name.toLowerCase();
-      if (lower === "host" || lower === ":authority") authority = ascii(value);
+      if (lower === "host" || lower === ":authority") this.authority = ascii(value);
       else this.#additions.push({ name: ascii(lower), line: ascii(`${lower}: ${value}\r\n`), mode });
     }
-    this.authority = authority;
+  }
+
+  /** This one with a header more. */
+  adding(name: string, value: string): CompiledMutation {
+    const more = new CompiledMutation({ set: [{ name, value, mode: "append" }], remove: [] }, this.authority);
+    more.#removals.push(...this.#removals);
+    more.#additions.unshift(...this.#additions);
+    return more;
   }
 
   get empty(): boolean {

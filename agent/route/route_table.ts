@@ -1,5 +1,6 @@
 /** A route configuration as a data thread uses it: virtual hosts by authority, routes in order. */
 import { RE2JS } from "re2js";
+import { HashPolicies } from "../balance/hash_policy.ts";
 import type {
   DirectResponseConfig,
   FaultConfig,
@@ -38,6 +39,8 @@ export interface ForwardAction {
   /** Protocols (lower case) that the route allows or forbids, whatever the connection manager says. */
   upgrades: ReadonlyMap<string, boolean>;
 }
+  /** `null`: requests have nothing in common that decides their host. */
+  hashPolicies: HashPolicies | null;
 
 export interface Route {
   name: string;
@@ -146,3 +149,4 @@ function compileForward(action: RouteActionConfig): ForwardAction {
     upgrades: new Map(Object.entries(action.upgrades ?? {})),
   };
 }
+    hashPolicies: action.hashPolicies === undefined ? null : new HashPolicies(action.hashPolicies),

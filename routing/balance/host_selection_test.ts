@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { HostSelection, type LocalityHosts, type SelectionOptions } from "./host_selection.ts";
 import { Hash64 } from "./xx_hash.ts";
 
-const options: SelectionOptions = { overprovisioningFactor: 140, panicThreshold: 0, localityWeighted: false, keyed: false };
+const options: SelectionOptions = {
+  overprovisioningFactor: 140,
+  panicThreshold: 0,
+  localityWeighted: false,
+  keyed: false,
+};
 
 interface Host {
   name: string;
@@ -88,11 +93,16 @@ Deno.test("with keys a key decides the priority, and localities share out one ta
   const chosen = new Set<string>();
   for (key.low = 0; key.low < 100; key.low++) chosen.add(selection.choose(key, 0)!.name);
   assert.deepEqual([...chosen], ["a"]);
-  const half = new HostSelection([[locality("a b!")], [locality("c")]], {
-    ...options,
-    keyed: true,
-    overprovisioningFactor: 100,
-  }, (hosts) => ({ pick: () => hosts[0] }), () => 0);
+  const half = new HostSelection(
+    [[locality("a b!")], [locality("c")]],
+    {
+      ...options,
+      keyed: true,
+      overprovisioningFactor: 100,
+    },
+    (hosts) => ({ pick: () => hosts[0] }),
+    () => 0,
+  );
   const names = Array.from({ length: 100 }, (_, i) => {
     key.low = i;
     return half.choose(key, 0)!.name;

@@ -10,6 +10,7 @@ import {
 } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { clusterName, serverName } from "../xds/names.ts";
 import { connectionPoolFields } from "./connection_pool.ts";
+import { hashingFields } from "./consistent_hash.ts";
 import type { RuleSet } from "./destination_rules.ts";
 import { serviceIdentities } from "./identity.ts";
 import { outlierDetection } from "./outlier_detection.ts";
@@ -89,7 +90,7 @@ function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster 
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: ADS, serviceName: name },
-    lbPolicy: lbPolicy(policy.loadBalancer),
+    ...loadBalancing(policy.loadBalancer),
     ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, isHttp2(port.protocol)),
     outlierDetection: policy.outlierDetection === undefined ? undefined : outlierDetection(policy.outlierDetection),
     // Endpoints known to be unhealthy are sent too, so panic routing to them stays off unless a rule asks for it.
@@ -131,6 +132,11 @@ function localityConfig({ loadBalancer, outlierDetection }: EffectivePolicy, set
   const setting = localityLbSetting(loadBalancer, settings);
   if (!isLocalityWeighted(setting, outlierDetection !== undefined)) return undefined;
   return { case: "localityWeightedLbConfig" as const, value: {} };
+}
+
+function loadBalancing(settings: LoadBalancerSettings | undefined) {
+  if (settings?.consistentHash !== undefined) return hashingFields(settings.consistentHash);
+  return { lbPolicy: lbPolicy(settings) };
 }
 
 function lbPolicy(settings: LoadBalancerSettings | undefined): Cluster_LbPolicy {

@@ -11,7 +11,7 @@ import { type HeaderFields, headerFields } from "./header_operations.ts";
 import { FAULT_FILTER } from "./http_connection_manager.ts";
 import { selects } from "./labels.ts";
 import { directResponseAction, redirectAction } from "./redirect.ts";
-import { defaultRouteAction, type ResolveCluster, routeAction } from "./route_action.ts";
+import { defaultRouteAction, type ResolveCluster, type ResolvedCluster, routeAction } from "./route_action.ts";
 import { isCatchAll, routeMatch } from "./route_match.ts";
 import { MESH_GATEWAY } from "./virtual_services.ts";
 
@@ -25,7 +25,7 @@ export interface RouteContext {
 }
 
 /** The one route of a host that no rule names. */
-export function defaultRoute(cluster: string): Route {
+export function defaultRoute(cluster: ResolvedCluster): Route {
   return create(RouteSchema, {
     name: "default",
     match: routeMatch(undefined),

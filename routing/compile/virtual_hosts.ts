@@ -14,7 +14,9 @@ import { type Domains, hostDomains, serviceDomains } from "./domains.ts";
 import { type ListToken, listToken } from "./intern.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import { isHttp } from "./protocol.ts";
+import type { ResolvedCluster } from "./route_action.ts";
 import { connectRoute, defaultRoute, sourceSignature, virtualServiceRoutes } from "./routes.ts";
+import { effectivePolicy } from "./traffic_policy.ts";
 import type { CompileWarning } from "./warning.ts";
 
 /** A virtual host, and the domains it would answer to if no other host were in the way. */
@@ -82,12 +84,10 @@ export class VirtualHostCompiler {
   ): CompiledVirtualHost {
     const { settings } = this.#index.mesh;
     const domains = serviceDomains(service, port.number, this.#client.namespace, settings.domain, bare);
-    const cluster = clusterName("outbound", port.number, "", service.hostname);
-    const routes = isHttp(port.protocol)
-      ? compilation.routes(candidates, port.number) ?? [defaultRoute(cluster)]
-      : [];
+    const cluster = compilation.clusterOf(service, port.number);
+    const routes = isHttp(port.protocol) ? compilation.routes(candidates, port.number) ?? [defaultRoute(cluster)] : [];
     // Without endpoints there is no cluster.
-    if (service.resolution !== "NONE") routes.push(connectRoute(cluster));
+    if (service.resolution !== "NONE") routes.push(connectRoute(cluster.name));
     return { virtualHost: virtualHost(`${service.hostname}:${port.number}`, domains, routes), domains };
   }
 
@@ -154,6 +154,16 @@ class Compilation {
     return { warnings: this.#warnings, destinations: this.#destinations };
   }
 
+  /** The cluster of a service's port as a whole. */
+  clusterOf(service: Service, port: number): ResolvedCluster {
+    const rules = this.#index.rulesFor(service, this.#client);
+    this.#destinations.set(service.hostname, { service, rules });
+    return {
+      name: clusterName("outbound", port, "", service.hostname),
+      consistentHash: effectivePolicy(rules.trafficPolicy, undefined, port).loadBalancer?.consistentHash,
+    };
+  }
+
   /** A name of a cluster in any case: to one that does not exist requests are answered with 503. */
   #resolve(
     destination: Destination,
@@ -161,7 +171,7 @@ class Compilation {
     port: number,
     field: string,
     warn: (field: string, message: string) => void,
-  ): string {
+  ): ResolvedCluster {
     const hostname = resolveHost(destination.host, namespace, this.#index.mesh.settings.domain).toLowerCase();
     const service = this.#index.service(hostname, this.#client.namespace);
     const rules = service === undefined ? undefined : this.#index.rulesFor(service, this.#client);
@@ -175,7 +185,11 @@ class Compilation {
     } else if (subset !== "" && !rules.subsets.has(subset)) {
       warn(`${field}.subset`, `no DestinationRule for ${hostname} defines subset ${JSON.stringify(subset)}`);
     }
-    return clusterName("outbound", target, subset, hostname);
+    const policy = effectivePolicy(rules?.trafficPolicy, rules?.subsets.get(subset)?.subset.trafficPolicy, target);
+    return {
+      name: clusterName("outbound", target, subset, hostname),
+      consistentHash: policy.loadBalancer?.consistentHash,
+    };
   }
 }
 

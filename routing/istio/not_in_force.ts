@@ -34,7 +34,6 @@ const virtualService: NotInForce[] = [
 
 const trafficPolicy: NotInForce[] = [
   { field: "loadBalancer.simple", values: /^PASSTHROUGH$/ },
-  { field: "loadBalancer.consistentHash" },
   { field: "loadBalancer.zoneAwareLbSetting" },
   { field: "loadBalancer.warmupDurationSecs" },
   { field: "loadBalancer.warmup" },

@@ -195,11 +195,24 @@ export interface TrafficPolicy extends Omit<PortTrafficPolicy, "port"> {
 
 export interface LoadBalancerSettings {
   simple?: "UNSPECIFIED" | "LEAST_CONN" | "RANDOM" | "PASSTHROUGH" | "ROUND_ROBIN" | "LEAST_REQUEST";
-  consistentHash?: Record<string, unknown>;
+  consistentHash?: ConsistentHash;
   localityLbSetting?: LocalityLbSetting;
   zoneAwareLbSetting?: Record<string, unknown>;
   warmupDurationSecs?: string;
   warmup?: { duration: string; minimumPercent?: number; aggression?: number };
+}
+
+/** One of the four keys, and at most one of `ringHash` and `maglev`. */
+export interface ConsistentHash {
+  httpHeaderName?: string;
+  /** Without `ttl` a cookie that is missing is not made. */
+  httpCookie?: { name: string; path?: string; ttl?: string; attributes?: { name: string; value?: string }[] };
+  useSourceIp?: boolean;
+  httpQueryParameterName?: string;
+  ringHash?: { minimumRingSize?: number };
+  maglev?: { tableSize?: number };
+  /** Deprecated: of `ringHash`. */
+  minimumRingSize?: number;
 }
 
 /** Of `distribute`, `failover` and `failoverPriority` at most the last two stand together. */

@@ -101,6 +101,13 @@ Deno.test("gives the endpoints that stand in a static cluster, with its panic th
   assert.deepEqual(endpoints?.localities[0].endpoints.map(({ address, port }) => [address, port]), [["127.0.0.1", 9]]);
 });
 
+Deno.test("fills in Envoy's defaults of consistent hashing", () => {
+  const ring = translateCluster(message(ClusterSchema, { name: "c", lbPolicy: "RING_HASH" })).cluster;
+  assert.deepEqual(ring.ringHash, { minimumSize: 1024, maximumSize: 8 * 1024 * 1024, hashFunction: "XX_HASH" });
+  const maglev = translateCluster(message(ClusterSchema, { name: "c", lbPolicy: "MAGLEV" })).cluster;
+  assert.equal(maglev.maglevTableSize, 65537);
+});
+
 Deno.test("takes locality weights into account where the cluster says so", () => {
   const { cluster } = translateCluster(message(ClusterSchema, {
     name: "c",
@@ -113,8 +120,22 @@ const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const optionsType = `type.googleapis.com/${options}`;
 const refusals: [string, JsonObject, string][] = [
   ["a cluster found by DNS", { type: "STRICT_DNS" }, "type"],
-  ["a consistent hash", { lbPolicy: "MAGLEV" }, "lb_policy"],
-  ["more than two choices", { leastRequestLbConfig: { choiceCount: 3 } }, "least_request_lb_config.choice_count"],
+  ["a choice of the cluster's own", { lbPolicy: "CLUSTER_PROVIDED" }, "lb_policy"],
+  [
+    "a table of no prime size",
+    { lbPolicy: "MAGLEV", maglevLbConfig: { tableSize: "65536" } },
+    "maglev_lb_config.table_size",
+  ],
+  [
+    "a ring smaller than its least size",
+    { lbPolicy: "RING_HASH", ringHashLbConfig: { maximumRingSize: "10" } },
+    "ring_hash_lb_config.minimum_ring_size",
+  ],
+  [
+    "more than two choices",
+    { lbPolicy: "LEAST_REQUEST", leastRequestLbConfig: { choiceCount: 3 } },
+    "least_request_lb_config.choice_count",
+  ],
   ["EDS without a source", { type: "EDS" }, "eds_cluster_config.eds_config"],
   ["active health checks", { healthChecks: [{}] }, "health_checks"],
   ["no time to connect", { connectTimeout: "0s" }, "connect_timeout"],

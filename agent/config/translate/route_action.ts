@@ -15,6 +15,7 @@ import type {
   RouteActionConfig,
   WeightedClusterConfig,
 } from "../model.ts";
+import { hashPolicy } from "./hash_policy.ts";
 import { headerLevel } from "./header_mutation.ts";
 import { retryPolicy } from "./retry_policy.ts";
 import type { Place } from "./unsupported.ts";
@@ -71,6 +72,9 @@ function forward(
     prefixRewrite === "" || regexRewrite === undefined,
     "cannot stand beside prefix_rewrite",
   );
+  const hashPolicies = action.hashPolicy.map((policy, index) =>
+    hashPolicy(policy, place.field("hash_policy").item(index))
+  );
   const allowed = upgrades(action.upgradeConfigs, place.field("upgrade_configs"));
   place.field("upgrade_configs").require(
     takesConnect === allowed.has(connectType),
@@ -85,6 +89,7 @@ function forward(
     prefixRewrite,
     regexRewrite: regexRewrite === undefined ? null : substitution(regexRewrite, place.field("regex_rewrite")),
     hostRewrite: hostRewriteSpecifier.case === "hostRewriteLiteral" ? hostRewriteSpecifier.value : "",
+    ...(hashPolicies.length === 0 ? {} : { hashPolicies }),
     ...(allowed.size === 0 ? {} : { upgrades: Object.fromEntries(allowed) }),
   };
 }

@@ -202,7 +202,12 @@ const refusals: [string, JsonObject, string][] = [
     { route: { cluster: "c", requestMirrorPolicies: [{ cluster: "d" }] } },
     ".route.request_mirror_policies",
   ],
-  ["a hash policy", { route: { cluster: "c", hashPolicy: [{ terminal: true }] } }, ".route.hash_policy"],
+  ["a hash of nothing", { route: { cluster: "c", hashPolicy: [{ terminal: true }] } }, ".route.hash_policy[0]"],
+  [
+    "a cookie that breaks its header",
+    { route: { cluster: "c", hashPolicy: [{ cookie: { name: "c", path: "/;x" } }] } },
+    ".route.hash_policy[0].cookie.path",
+  ],
   [
     "an unknown condition to retry on",
     { route: { cluster: "c", retryPolicy: { retryOn: "5xx,503" } } },

@@ -2,25 +2,10 @@
 import { atMostOne, list, map, message, required } from "../../yaml/collections.ts";
 import { boolean, enumeration, integer, nonEmpty, number, type Schema, string } from "../../yaml/schema.ts";
 import { duration } from "../duration.ts";
-import type { LoadBalancerSettings, LocalityLbSetting } from "../types.ts";
+import type { ConsistentHash, LoadBalancerSettings, LocalityLbSetting } from "../types.ts";
 import { headerName } from "./names.ts";
 
-interface Cookie {
-  name: string;
-  path?: string;
-  ttl?: string;
-  attributes?: { name: string; value?: string }[];
-}
-
-interface ConsistentHash {
-  httpHeaderName?: string;
-  httpCookie?: Cookie;
-  useSourceIp?: boolean;
-  httpQueryParameterName?: string;
-  ringHash?: { minimumRingSize?: number };
-  maglev?: { tableSize?: number };
-  minimumRingSize?: number;
-}
+type Cookie = NonNullable<ConsistentHash["httpCookie"]>;
 
 /** Envoy's ring ends at 8 Mi entries. */
 const ringSize = integer(0, 8 * 1024 * 1024);
@@ -36,7 +21,11 @@ const consistentHash = message<ConsistentHash>({
   useSourceIp: boolean,
   httpQueryParameterName: string(nonEmpty),
   ringHash: message<{ minimumRingSize?: number }>({ minimumRingSize: ringSize }),
-  maglev: message<{ tableSize?: number }>({ tableSize: integer(2, 5_000_011) }),
+  maglev: message<{ tableSize?: number }>({ tableSize: integer(2, 5_000_011) }, ({ tableSize }, cursor) => {
+    if (tableSize !== undefined && !isPrime(tableSize)) {
+      cursor.at("tableSize").error(`must be a prime number, such as 65537; found ${tableSize}`);
+    }
+  }),
   minimumRingSize: ringSize,
 }, (_, cursor) => {
   const keys = ["httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"];
@@ -44,6 +33,13 @@ const consistentHash = message<ConsistentHash>({
   if (!keys.some((name) => cursor.has(name))) cursor.error(`one of ${keys.join(", ")} is required`);
   atMostOne(cursor, "ringHash", "maglev");
 });
+
+function isPrime(number: number): boolean {
+  for (let divisor = 2; divisor * divisor <= number; divisor++) {
+    if (number % divisor === 0) return false;
+  }
+  return true;
+}
 
 interface Failover {
   from?: string;
@@ -91,7 +87,7 @@ const zoneAwareLbSetting = message<ZoneAwareSetting>({
 
 export const loadBalancer: Schema<LoadBalancerSettings> = message<LoadBalancerSettings>({
   simple: enumeration("UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"),
-  consistentHash: consistentHash as Schema<Record<string, unknown>>,
+  consistentHash,
   localityLbSetting,
   zoneAwareLbSetting: zoneAwareLbSetting as Schema<Record<string, unknown>>,
   warmupDurationSecs: duration(),
