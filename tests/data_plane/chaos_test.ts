@@ -53,11 +53,11 @@ class RudeClient {
   }
 }
 
-/** A backend that does to each request what its path says. */
+/** A backend that does to the first request of each connection what its path says. */
 async function misbehave(connection: RawConnection): Promise<void> {
   await connection.until(/\r\n\r\n/);
   const path = /^\w+ \/([\w-]*)/.exec(connection.received)?.[1];
-  const large = "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n";
+  const large = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10000000\r\n\r\n";
   switch (path) {
     case "close":
       return connection.close();
@@ -78,14 +78,14 @@ async function misbehave(connection: RawConnection): Promise<void> {
     case "excess":
       return await connection.trySend("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nexcess");
     case "early":
-      return await connection.trySend("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+      return await connection.trySend("HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     case "large":
       await connection.send(large);
       return await connection.trySend(new Uint8Array(10_000_000));
     case "stall":
       return;
     default:
-      return await connection.trySend("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      return await connection.trySend("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
   }
 }
 
