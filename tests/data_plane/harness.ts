@@ -27,12 +27,22 @@ export const noWorkload: WorkloadLabels = {
   cluster: "",
 };
 
-/** A port that nobody listens on at this moment. */
+let lastPort = 20_000 + Math.floor(Math.random() * 10_000);
+
+/**
+ * A port that nobody listens on. It lies below those that the kernel gives away by itself: between now and its use no
+ * other program's connection takes it.
+ */
 export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
+  for (;;) {
+    lastPort = lastPort < 32_000 ? lastPort + 1 : 20_000;
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port: lastPort }).close();
+      return lastPort;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 export function endpoint(port: number, overrides: Partial<EndpointConfig> = {}): EndpointConfig {
