@@ -4,7 +4,7 @@ import { logger } from "../../log/log.ts";
 import type { NodeSchema } from "../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { DeltaDiscoveryResponse } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { AdsStream, type LivenessOptions, type TlsIdentity } from "./ads_stream.ts";
-import { BackOff } from "./back_off.ts";
+import { type BackOff, reconnectBackOff } from "./back_off.ts";
 import { reasonOf } from "./reason.ts";
 import { healthType, isResourceType, type ResourceType, resourceTypes } from "./type_urls.ts";
 
@@ -28,7 +28,7 @@ export interface ResourceUpdate {
 
 /** What the client asks of the configuration it feeds. */
 export interface Configuration {
-  /** Takes over updates, in order, as one change. Answers for each `null`, or why it is refused as a whole. */
+  /** Takes over updates, in order, as one change. Answers for each `null`, or which of its resources are refused and why. */
   update(updates: ResourceUpdate[]): Promise<(string | null)[]>;
   /** Names to be subscribed to now; `*`: all. */
   wanted(type: ResourceType): ReadonlySet<string>;
@@ -67,7 +67,7 @@ export class AdsClient {
 
   constructor(options: AdsClientOptions) {
     this.#options = options;
-    this.#backOff = options.backOff ?? new BackOff(100, 10_000);
+    this.#backOff = options.backOff ?? reconnectBackOff();
   }
 
   /** True while the control plane talks to us. */
@@ -213,7 +213,7 @@ export class AdsClient {
 
   #answer(stream: AdsStream, response: DeltaDiscoveryResponse, reason: string | null): void {
     if (reason !== null) {
-      log.warn("configuration refused; the last good one stays", {
+      log.warn("configuration refused; what was good before stays", {
         workload: this.#options.workload,
         type: response.typeUrl,
         version: response.systemVersionInfo,

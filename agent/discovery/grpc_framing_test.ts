@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BackOff } from "./back_off.ts";
+import { BackOff, reconnectBackOff } from "./back_off.ts";
 import { frameMessage, FrameReader, GrpcFramingError } from "./grpc_framing.ts";
 
 Deno.test("messages come out whole however their bytes are split", () => {
@@ -27,10 +27,19 @@ Deno.test("a message over the limit, or compressed, is refused before it is buff
 });
 
 Deno.test("delays double up to the longest, spread, and start over after a success", () => {
-  const backOff = new BackOff(100, 350, () => 0.5);
+  const backOff = new BackOff(100, 350, () => 0);
   assert.deepEqual([1, 2, 3, 4].map(() => Math.round(backOff.next())), [100, 200, 350, 350]);
   backOff.reset();
   assert.equal(Math.round(backOff.next()), 100);
-  const spread = new BackOff(100, 100, () => 0);
+  const spread = new BackOff(100, 100, () => 0.5);
   assert.equal(Math.round(spread.next()), 80);
+});
+
+Deno.test("a stream is tried again at once, then ever later, and after three seconds at the latest", () => {
+  const longest = reconnectBackOff(() => 0);
+  const delays = Array.from({ length: 20 }, () => longest.next());
+  assert.ok(delays[0] <= 50);
+  assert.equal(Math.max(...delays), 3_000);
+  const shortest = reconnectBackOff(() => 1);
+  assert.equal(Array.from({ length: 20 }, () => shortest.next()).at(-1), 1_800);
 });

@@ -66,7 +66,10 @@ export class WorkloadConfiguration implements Configuration {
     await this.#publish().catch(() => {});
   }
 
-  /** See {@link Configuration}. A response is refused whole when one of its resources cannot be executed. */
+  /**
+   * See {@link Configuration}. Of a response with resources that cannot be executed the others are taken, as by Envoy;
+   * the verdict names every one that was not, and its last good version stays.
+   */
   async update(updates: ResourceUpdate[]): Promise<(string | null)[]> {
     const verdicts = updates.map((update) => this.#take(update));
     try {
@@ -142,22 +145,19 @@ export class WorkloadConfiguration implements Configuration {
     await this.#applying.catch(() => {});
   }
 
-  /** Takes over one response, or says why not. */
+  /** Takes over what can be executed of one response, and says why not all of it. */
   #take(update: ResourceUpdate): string | null {
-    const translated: [string, Translated][] = [];
     const problems: string[] = [];
-    for (const { name, value } of update.resources) {
+    const held = this.#translated.get(update.type)!;
+    for (const { name, version, value } of update.resources) {
       try {
-        translated.push([name, this.#options.translate(update.type, name, value)]);
+        held.set(name, this.#options.translate(update.type, name, value));
+        this.#cache.set(update.type, name, { version, value });
       } catch (error) {
         const reason = reasonOf(error);
-        problems.push(reason.includes(name) ? reason : `${name}: ${reason}`);
+        problems.push(reason.includes(`${name}:`) ? reason : `${name}: ${reason}`);
       }
     }
-    if (problems.length > 0) return problems.join("; ");
-    const held = this.#translated.get(update.type)!;
-    for (const [name, one] of translated) held.set(name, one);
-    for (const { name, version, value } of update.resources) this.#cache.set(update.type, name, { version, value });
     for (const name of update.removed) {
       if (update.type === endpointType) held.set(name, withoutEndpoints(name));
       else held.delete(name);
@@ -166,7 +166,7 @@ export class WorkloadConfiguration implements Configuration {
       else this.#cache.setAbsent(update.type, name);
     }
     this.#cache.setHeard(update.type);
-    return null;
+    return problems.length === 0 ? null : problems.join("; ");
   }
 
   #publish(): Promise<void> {

@@ -19,11 +19,11 @@ const route = (name: string, ...clusters: string[]) =>
 const listener = (name: string, route: string) =>
   ({ name, filterChains: [{ http: { routeConfigName: route }, tcp: null }] }) as ListenerConfig;
 
-/** Resources of these tests are their translation in JSON; `refuse` in a name refuses. */
+/** Resources of these tests are their translation in JSON; `refuse` for name or value refuses. */
 function translate(type: ResourceType, name: string, value: Uint8Array): Translated {
-  if (name === "refuse") throw new Error("filter_chains[0].filters[0]: unsupported");
-  const nothing: Translated = { clusters: [], endpoints: [], routes: [], listeners: [] };
   const one = JSON.parse(new TextDecoder().decode(value));
+  if (name === "refuse" || one === "refuse") throw new Error("filter_chains[0].filters[0]: unsupported");
+  const nothing: Translated = { clusters: [], endpoints: [], routes: [], listeners: [] };
   if (type === clusterType) return { ...nothing, clusters: [one] };
   if (type === endpointType) return { ...nothing, endpoints: [one] };
   return type === routeType ? { ...nothing, routes: [one] } : { ...nothing, listeners: [one] };
@@ -121,18 +121,20 @@ Deno.test("nothing waits for ever", () => {
   assert.equal(step.deadline, null);
 });
 
-Deno.test("a response with one bad resource is refused whole and changes nothing", async () => {
+Deno.test("of a response with bad resources the good ones are taken, and each bad one is named and stays as it was", async () => {
   const bench = new Bench();
   const configuration = bench.open();
   await configuration.update(whole);
   const verdicts = await configuration.update([
-    update(listenerType, { l: listener("l", "other"), refuse: {} }),
+    update(listenerType, { refuse: {}, m: listener("m", "r"), l: "refuse", n: listener("n", "r") }, ["gone"]),
     update(clusterType, { c: cluster("c") }),
   ]);
-  assert.match(verdicts[0] ?? "", /refuse: filter_chains\[0\]/);
+  assert.match(verdicts[0] ?? "", /^refuse: filter_chains\[0\].*; l: /);
   assert.equal(verdicts[1], null);
-  assert.deepEqual(bench.told.slice(1), ["+cluster c"]);
-  assert.deepEqual([...configuration.wanted(routeType)], ["r"]);
+  assert.deepEqual(bench.told.slice(1), ["+cluster c +listener m +listener n"]);
+  assert.equal(configuration.inForce.listeners.get("l")?.filterChains[0].http?.routeConfigName, "r");
+  // What was refused is not said to be held: a new stream is sent it again.
+  assert.deepEqual(configuration.versions(listenerType), { l: "1", m: "1", n: "1" });
   await configuration.close();
 });
 

@@ -114,7 +114,6 @@ class RunningAgent implements Agent {
     await this.#identities.ensure(plans.map((plan) => plan.identity), this.#options.token);
     this.#unready = "the data threads do not run yet";
     this.#threads = await DataThreads.start({ count: this.#options.workers });
-    this.#refusals = new RefusalLog(this.#threads);
     this.#identities.onChange(() => this.#sendSecrets());
     await this.#applyPlans(plans);
     this.#unready = null;
@@ -239,6 +238,8 @@ class RunningAgent implements Agent {
     const refusing = needsRefusingListener(this.#file) ? `${localAddress}:${ports.httpProxy}` : null;
     if (refusing === this.#refusing) return;
     this.#refusing = refusing;
+    this.#refusals?.stop();
+    this.#refusals = refusing === null ? null : new RefusalLog(threads);
     if (refusing === null) return await threads.apply({ kind: "removeProxy", proxy: refusingProxy });
     for (const change of refusingListener(localAddress, ports.httpProxy)) {
       await threads.apply(change);

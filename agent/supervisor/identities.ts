@@ -8,11 +8,13 @@ import { AgentStartError } from "./agent_start_error.ts";
 import { certificatesOf } from "./certificate_chain.ts";
 import { IdentityStore, type MeshFacts, type StoredIdentity } from "./identity_store.ts";
 import { joinMesh } from "./join.ts";
-import { renewalTime, renewCertificate } from "./renewal.ts";
+import { renewalRetry, renewalTime, renewalTimeout, renewCertificate } from "./renewal.ts";
 
 const log = logger("identity");
 /** `setTimeout` fires at once above 2^31 ms. */
 const longestTimer = 24 * 3_600_000;
+/** Milliseconds between two tries to join again, which the control plane may refuse. */
+const rejoinInterval = 60_000;
 
 export interface CertificateSummary {
   /** `NAMESPACE/SERVICE-ACCOUNT`. */
@@ -32,6 +34,8 @@ export class Identities {
   #configured: string[] = [];
   #mesh: MeshFacts | null = null;
   readonly #stop = new AbortController();
+  #token: string | undefined;
+  #rejoining: Promise<void> | null = null;
 
   constructor(dataDir: string) {
     this.#store = new IdentityStore(dataDir);
@@ -49,6 +53,7 @@ export class Identities {
    * @throws {AgentStartError} when there is neither
    */
   async ensure(names: string[], token: string | undefined): Promise<void> {
+    this.#token = token;
     this.#mesh ??= await this.#store.readMesh();
     const missing: string[] = [];
     for (const name of new Set(names)) {
@@ -62,19 +67,10 @@ export class Identities {
     if (token === undefined) {
       throw new AgentStartError(
         `no valid certificate for ${missing.join(", ")} in ${this.#store.folder}, and no token to join with`,
-        `give --token-file with what this prints: skiff token create ${
-          missing.map((name) => `--service-account ${name}`).join(" ")
-        }`,
+        tokenHint(missing),
       );
     }
-    const joined = await joinMesh(token, missing, this.#stop.signal);
-    this.#mesh = joined.mesh;
-    await this.#store.writeMesh(joined.mesh);
-    for (const [name, identity] of joined.identities) {
-      await this.#store.write(name, identity);
-      this.#hold(name, identity, Date.now());
-    }
-    log.info("joined the mesh", { trustDomain: joined.mesh.trustDomain, identities: missing.join(",") });
+    await this.#join(missing, token);
   }
 
   /** What a workload of this identity shows and trusts. Only for identities that {@link ensure} has seen to. */
@@ -145,11 +141,62 @@ export class Identities {
     );
   }
 
+  async #join(names: string[], token: string): Promise<void> {
+    const { mesh, identities } = await joinMesh(token, names, this.#stop.signal);
+    this.#mesh = mesh;
+    await this.#store.writeMesh(mesh);
+    for (const [name, identity] of identities) {
+      await this.#store.write(name, identity);
+      this.#hold(name, identity, Date.now());
+    }
+    log.info("joined the mesh", { trustDomain: mesh.trustDomain, identities: names.join(",") });
+  }
+
+  /** A certificate that has ended cannot renew itself: only a token gets another. */
+  async #rejoin(name: string): Promise<void> {
+    // A token may be good for one join, so all that have ended go together.
+    this.#rejoining ??= this.#rejoinAll().finally(() => this.#rejoining = null);
+    await this.#rejoining;
+    if (!this.#isValid(this.#held.get(name))) {
+      this.#schedule(name, Date.now() + rejoinInterval, new BackOff(1000, 60_000));
+    }
+  }
+
+  async #rejoinAll(): Promise<void> {
+    const ended = [...this.#held].filter(([, identity]) => !this.#isValid(identity)).map(([name]) => name);
+    if (ended.length === 0) return;
+    let reason = "there is no token to join with";
+    let hint = tokenHint(ended);
+    try {
+      if (this.#token !== undefined) {
+        await this.#join(ended, this.#token);
+        for (const listener of this.#listeners) listener();
+        return;
+      }
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      reason = reasonOf(error);
+      if (error instanceof AgentStartError) hint = error.hint;
+    }
+    log.error("certificates have expired and cannot be had again: peers refuse these workloads", {
+      identities: ended.join(","),
+      reason,
+      hint,
+    });
+  }
+
   async #renew(name: string, backOff: BackOff): Promise<void> {
+    const left = () => (this.#held.get(name)?.notAfter.getTime() ?? 0) - Date.now();
+    if (left() <= 0) return await this.#rejoin(name);
     const addresses = this.controlPlanes;
     const address = addresses[Math.floor(Math.random() * addresses.length)];
     try {
-      const { identity, root } = await renewCertificate(address, this.spiffeId(name), this.of(name));
+      const { identity, root } = await renewCertificate(
+        address,
+        this.spiffeId(name),
+        this.of(name),
+        renewalTimeout(left()),
+      );
       if (this.#stop.signal.aborted) return;
       await this.#store.write(name, identity);
       await this.#trust(root);
@@ -158,7 +205,7 @@ export class Identities {
       for (const listener of this.#listeners) listener();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      const wait = backOff.next();
+      const wait = renewalRetry(backOff.next(), left());
       log.warn("certificate not renewed; trying again", {
         identity: name,
         controlPlane: address,
@@ -177,4 +224,9 @@ export class Identities {
     this.#mesh = { ...this.#facts, trustBundle: [...known, root].join("") };
     await this.#store.writeMesh(this.#mesh);
   }
+}
+
+function tokenHint(names: string[]): string {
+  const accounts = names.map((name) => `--service-account ${name}`).join(" ");
+  return `give --token-file with what this prints: skiff token create ${accounts}`;
 }

@@ -4,7 +4,7 @@ import { temporaryDirectory } from "../../ca/testing/directory.ts";
 import { AgentStartError } from "./agent_start_error.ts";
 import { Identities } from "./identities.ts";
 import { IdentityStore } from "./identity_store.ts";
-import { renewalTime } from "./renewal.ts";
+import { renewalRetry, renewalTime, renewalTimeout } from "./renewal.ts";
 import { openTestMesh } from "./testdata/test_mesh.ts";
 
 const reviews = "default/reviews";
@@ -90,4 +90,28 @@ Deno.test("renewal falls at half the time left, a tenth of it earlier or later",
   assert.equal(renewalTime(1000, 2000, 0.5), 1500);
   assert.equal(renewalTime(1000, 2000, 0), 1400);
   assert.equal(renewalTime(1000, 2000, 1), 1600);
+});
+
+Deno.test("calls and pauses shrink with what is left, so that several tries fit into it", () => {
+  assert.equal(renewalTimeout(12 * 3_600_000), 20_000);
+  assert.equal(renewalTimeout(8_000), 2_000);
+  assert.equal(renewalTimeout(100), 500);
+  assert.equal(renewalRetry(60_000, 12_000), 2_000);
+  assert.equal(renewalRetry(1_000, 12 * 3_600_000), 1_000);
+  assert.equal(renewalRetry(1_000, 10), 200);
+});
+
+Deno.test("certificates that end while the control plane is away are had again with one use of the token", async () => {
+  await using mesh = await openTestMesh({ ttl: 2000 });
+  const identities = new Identities(mesh.agentDir);
+  mesh.killControlPlane();
+  await identities.ensure([reviews, "prod/ratings"], await mesh.tokenForJoins(2, reviews, "prod/ratings"));
+  const before = identities.of(reviews);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  identities.onChange(resolve);
+  await promise;
+  assert.notEqual(identities.of(reviews).privateKey, before.privateKey);
+  assert.ok(identities.certificates().every(({ notAfter }) => notAfter.getTime() > Date.now() - 1000));
+  assert.equal(mesh.joins.length, 2);
+  identities.stop();
 });

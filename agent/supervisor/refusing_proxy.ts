@@ -12,6 +12,9 @@ import type { ControlChange } from "./thread_state.ts";
 const log = logger("agent");
 /** The source workload in the metrics of refused requests. */
 const unidentified = "unidentified";
+/** Milliseconds between two looks at the counters, and between two log lines. */
+const lookInterval = 500;
+const quietFor = 60_000;
 
 /** Name of the proxy that owns the listener; no workload can have it, for workloads have names. */
 export const refusingProxy = "";
@@ -100,13 +103,14 @@ export function refusingListener(address: string, port: number): ControlChange[]
   ];
 }
 
-/** Tells once a minute how many requests were refused because nobody could say whose they were. */
+/** Tells of requests that were refused because nobody could say whose they were: of the first at once, then by the minute. */
 export class RefusalLog {
   readonly #timer: ReturnType<typeof setInterval>;
   #told = 0;
+  #toldAt = -Infinity;
 
   constructor(threads: DataThreads) {
-    this.#timer = setInterval(() => this.#tell(threads.series()), 60_000);
+    this.#timer = setInterval(() => this.#tell(threads.series()), lookInterval);
   }
 
   stop(): void {
@@ -114,16 +118,18 @@ export class RefusalLog {
   }
 
   #tell(series: Series[]): void {
+    const now = performance.now();
+    if (now - this.#toldAt < quietFor) return;
     let refused = 0;
     for (const { metric, labels, values } of series) {
       if (metric === "istio_requests_total" && labels["source_workload"] === unidentified) refused += values[0];
     }
-    if (refused > this.#told) {
-      log.warn("requests were refused: this agent serves several workloads and cannot tell whose they are", {
-        requests: refused - this.#told,
-        remedy: "set spec.workloads[].localAddress and send the workload's requests there",
-      });
-    }
+    if (refused <= this.#told) return;
+    log.warn("requests were refused with 403: this agent serves several workloads and cannot tell whose they are", {
+      requests: refused - this.#told,
+      remedy: "set spec.workloads[].localAddress in agent.yaml and send the workload's requests to that address",
+    });
     this.#told = refused;
+    this.#toldAt = now;
   }
 }

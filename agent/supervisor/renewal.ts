@@ -13,7 +13,9 @@ import { certificatesOf } from "./certificate_chain.ts";
 import { describeIdentity, type StoredIdentity } from "./identity_store.ts";
 
 const createCertificate = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
-const callTimeout = 20_000;
+const longestCall = 20_000;
+const shortestCall = 500;
+const shortestRetry = 200;
 
 /** A new certificate for a new key, and the root that signed it (PEM). */
 export interface Renewed {
@@ -30,8 +32,23 @@ export function renewalTime(begin: number, end: number, random: number): number 
   return begin + (end - begin) * (0.5 + 0.1 * (2 * random - 1));
 }
 
+/** Milliseconds for one call when the certificate is good for another `left`: several tries must fit into that. */
+export function renewalTimeout(left: number): number {
+  return Math.max(shortestCall, Math.min(longestCall, left / 4));
+}
+
+/** Milliseconds until the next try where the back-off says `delay` and the certificate is good for another `left`. */
+export function renewalRetry(delay: number, left: number): number {
+  return Math.min(delay, Math.max(shortestRetry, left / 6));
+}
+
 /** Asks the control plane at `address` (`host:port`). Throws `GrpcCallError` and what fetch throws. */
-export async function renewCertificate(address: string, uri: string, current: TlsIdentity): Promise<Renewed> {
+export async function renewCertificate(
+  address: string,
+  uri: string,
+  current: TlsIdentity,
+  timeout = longestCall,
+): Promise<Renewed> {
   const { csrPem, privateKeyPem } = await createCertificateSigningRequest(parseSpiffeId(uri));
   const client = mutualTlsClient(current);
   try {
@@ -39,7 +56,7 @@ export async function renewCertificate(address: string, uri: string, current: Tl
       IstioCertificateRequestSchema,
       create(IstioCertificateRequestSchema, { csr: csrPem }),
     );
-    const answer = await callUnary(client, address, createCertificate, request, AbortSignal.timeout(callTimeout));
+    const answer = await callUnary(client, address, createCertificate, request, AbortSignal.timeout(timeout));
     const certificates = fromBinary(IstioCertificateResponseSchema, answer).certChain.flatMap(certificatesOf);
     if (certificates.length < 2) throw new Error(`${certificates.length} certificates in the answer; a chain has two`);
     const root = certificates.pop()!;

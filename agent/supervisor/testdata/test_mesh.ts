@@ -26,7 +26,9 @@ export interface TestMesh extends AsyncDisposable {
   port: number;
   killControlPlane(): void;
   startControlPlane(): Promise<void>;
+  /** For one join. */
   token(...identities: string[]): Promise<string>;
+  tokenForJoins(uses: number, ...identities: string[]): Promise<string>;
 }
 
 export interface TestMeshOptions {
@@ -89,10 +91,11 @@ export async function openTestMesh(options: TestMeshOptions): Promise<TestMesh> 
       }, mesh.port);
       mesh.port = controlPlane.port;
     },
-    token: (...identities) =>
+    token: (...identities) => mesh.tokenForJoins(1, ...identities),
+    tokenForJoins: (uses, ...identities) =>
       admission.createToken({
         identities,
-        uses: 1,
+        uses,
         ttl: 3_600_000,
         joinAddresses: [`127.0.0.1:${join.addr.port}`],
         xdsAddresses: [`127.0.0.1:${mesh.port}`],
