@@ -27,6 +27,18 @@ Deno.test("on an agent with several workloads, the address that a request comes 
     const { status, body } = await nobody.get("http://ratings:9080/ratings/0");
     assert.equal(status, 403);
     assert.match(body, /localAddress/);
+    const line = await bookinfo.mesh.agents.get("vm-1")!.line(/warn .*requests were refused/);
+    assert.match(line, /requests=1 remedy="set spec\.workloads\[\]\.localAddress in agent\.yaml and send/);
+  });
+
+  await t.step("refusals after the first are told by the minute, not each", async () => {
+    using nobody = new HttpClient(proxyUrl(bookinfo.machine("vm-1").address));
+    for (let turn = 0; turn < 3; turn++) {
+      assert.equal((await nobody.get("http://ratings:9080/ratings/0")).status, 403);
+      await new Promise((done) => setTimeout(done, 400));
+    }
+    const told = bookinfo.mesh.agents.get("vm-1")!.output().match(/requests were refused/g);
+    assert.equal(told?.length, 1);
   });
 
   await t.step("a Host header sent straight to the proxy port reaches the service", async () => {
