@@ -88,6 +88,10 @@ export interface HttpConnectionManagerConfig {
   requestHeadersTimeout: number;
   /** A connection without a request is closed after this; Envoy's default is 1 h. */
   idleTimeout: number;
+  /** A connection is closed after its n-th request; absent: no limit. */
+  maxRequestsPerConnection?: number;
+  /** A connection this old takes no more requests; absent: no limit. */
+  maxConnectionDuration?: number;
   maxRequestHeadersBytes: number;
   /** True at the edge of the mesh: trust no `x-forwarded-*`, `x-envoy-*` from the caller. */
   useRemoteAddress: boolean;

@@ -115,6 +115,10 @@ function httpOptions(
     at.refuse("want explicit_http_config with http_protocol_options or http2_protocol_options");
   }
   const common = options.commonHttpProtocolOptions;
+  at.field("common_http_protocol_options.max_connection_duration").require(
+    common?.maxConnectionDuration === undefined,
+    "is implemented for callers' connections only",
+  );
   const maxConcurrentStreams = protocol?.case === "http2ProtocolOptions"
     ? protocol.value.maxConcurrentStreams ?? defaultConcurrentStreams
     : 0;

@@ -40,10 +40,6 @@ export function connectionManager(
     `${CodecType[codecType] ?? codecType} is not implemented`,
   );
   const options = place.field("common_http_protocol_options");
-  options.field("max_requests_per_connection").require(
-    common?.maxRequestsPerConnection === undefined,
-    "is not implemented here",
-  );
   const { routeConfigName, inlineRoute } = routes(manager, inlineName, place);
   const http: HttpConnectionManagerConfig = {
     statPrefix: manager.statPrefix,
@@ -65,6 +61,10 @@ export function connectionManager(
   } else if (http.forwardClientCertDetails === "APPEND_FORWARD" || http.forwardClientCertDetails === "SANITIZE_SET") {
     http.clientCertDetails = { subject: false, cert: false, chain: false, dns: false, uri: false };
   }
+  // Envoy: 0 is no limit.
+  if (common?.maxRequestsPerConnection) http.maxRequestsPerConnection = common.maxRequestsPerConnection;
+  const life = milliseconds(common?.maxConnectionDuration, 0, options.field("max_connection_duration"));
+  if (life > 0) http.maxConnectionDuration = life;
   const forwarding = forwardingConfig(manager, place);
   if (forwarding !== null) http.forwarding = forwarding;
   const paths = pathRules(manager, place);

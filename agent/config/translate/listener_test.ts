@@ -91,6 +91,15 @@ Deno.test("fills in Envoy's defaults of the connection manager", () => {
   });
 });
 
+Deno.test("takes the limits of callers' connections, of which 0 is none", () => {
+  const limits = (commonHttpProtocolOptions: JsonObject) => {
+    const { http } = translateListener(listener({ commonHttpProtocolOptions })).listener.filterChains[0];
+    return [http!.maxRequestsPerConnection, http!.maxConnectionDuration];
+  };
+  assert.deepEqual(limits({ maxRequestsPerConnection: 7, maxConnectionDuration: "90s" }), [7, 90_000]);
+  assert.deepEqual(limits({ maxRequestsPerConnection: 0, maxConnectionDuration: "0s" }), [undefined, undefined]);
+});
+
 Deno.test("takes the upgrades that are not switched off, in lower case", () => {
   const upgradeConfigs: JsonObject[] = [{ upgradeType: "WebSocket" }, { upgradeType: "spdy/3.1", enabled: false }];
   assert.deepEqual(translateListener(listener({ upgradeConfigs })).listener.filterChains[0].http?.upgradeTypes, [
@@ -230,7 +239,7 @@ Deno.test("refuses listeners that no data thread can open, by the path", () => {
 });
 
 Deno.test("reads how paths and hosts are spelt; nothing of it where the connection manager says nothing", () => {
-  const http = (fields: JsonObject) => translateListener(listener(fields)).listener.filterChains[0].http;
+  const http = (fields: JsonObject) => translateListener(listener(fields)).listener.filterChains[0].http!;
   assert.deepEqual(http({ normalizePath: true }).paths, {
     normalize: true,
     mergeSlashes: false,

@@ -55,14 +55,15 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   /** When the current state began or was last refreshed, for the deadlines. */
   #since: number;
   #headStarted = false;
-  /** No request has been read yet. */
-  #first = true;
+  /** Requests read so far. */
+  #requests = 0;
+  readonly #connectedAt: number;
 
   constructor(thread: DataThread, socket: Socket, tls: TlsSession | null, readonly link: DownstreamLink) {
     super(thread, socket);
     this.tls = tls;
     this.#partial = new ByteQueue(thread.slabs);
-    this.#since = thread.loop.now;
+    this.#since = this.#connectedAt = thread.loop.now;
     thread.downstreams.add(this);
     thread.loop.setTimer(this.timer, this.#longestWait());
     // What came with the last bytes of the handshake, epoll does not tell of.
@@ -96,7 +97,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   #consume(end: number): void {
     const bytes = this.thread.input.bytes;
-    if (this.#first && speaksHttp2(bytes, end)) return this.#becomeHttp2(end);
+    if (this.#requests === 0 && speaksHttp2(bytes, end)) return this.#becomeHttp2(end);
     let position = 0;
     while (position < end && !this.closed && !this.closing) {
       if (this.#exchange === null) {
@@ -165,12 +166,13 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   }
 
   #begin(head: RequestHead): void {
-    this.#first = false;
+    this.#requests++;
     const { fields } = head;
     this.isHead = sameBytes(fields.bytes, head.methodStart, head.methodEnd - head.methodStart, headMethod);
     this.#http10 = head.minorVersion === 0;
     this.protocol = this.#http10 ? "HTTP/1.0" : "HTTP/1.1";
-    this.#keepAlive = keepsAlive(fields, head.minorVersion);
+    const { maxRequestsPerConnection } = this.link.chain.http;
+    this.#keepAlive = keepsAlive(fields, head.minorVersion) && this.#requests !== maxRequestsPerConnection;
     if (fields.has(Known.expect)) {
       if (fields.known(Known.expect)!.toLowerCase() !== continueValue) return this.#refuse(outcomes.expectationFailed);
       if (!this.#body.done && !this.#http10) {
@@ -278,6 +280,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   #framing(): ResponseFraming {
     const framing = this.thread.responseFraming;
+    if (this.#leftOfLife() <= 0) this.#keepAlive = false;
     framing.close = !this.#keepAlive || this.thread.draining;
     framing.http10 = this.#http10;
     framing.isHead = this.isHead;
@@ -292,7 +295,9 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     if (exchange !== null) this.thread.giveExchange(exchange);
     if (this.closed) return;
     this.#since = this.thread.loop.now;
-    if (!this.#keepAlive || !this.#body.done || this.thread.draining) return this.closeAfterFlush();
+    if (!this.#keepAlive || !this.#body.done || this.thread.draining || this.#leftOfLife() <= 0) {
+      return this.closeAfterFlush();
+    }
     this.setReading(true);
     if (this.#partial.length > 0 || this.tls !== null) this.thread.loop.defer(this);
   }
@@ -324,12 +329,21 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   /** The timer fires this often at least: a connection's next state can have a shorter limit than the present one. */
   #longestWait(): number {
     const { idleTimeout, streamIdleTimeout } = this.link.chain.http;
-    const shorter = Math.min(idleTimeout || Infinity, streamIdleTimeout || Infinity);
+    const life = this.#leftOfLife();
+    const shorter = Math.min(idleTimeout || Infinity, streamIdleTimeout || Infinity, life > 0 ? life : Infinity);
     return shorter === Infinity ? 3_600_000 : shorter;
+  }
+
+  /** Until the connection is too old for more requests. */
+  #leftOfLife(): number {
+    const { maxConnectionDuration } = this.link.chain.http;
+    if (maxConnectionDuration === undefined) return Infinity;
+    return maxConnectionDuration - (this.thread.loop.now - this.#connectedAt);
   }
 
   protected override onDeadline(): void {
     const { http } = this.link.chain;
+    if (this.#exchange === null && !this.#headStarted && this.#leftOfLife() <= 0) return this.close();
     const limit = this.#exchange !== null
       ? (this.#exchange.action?.idleTimeout ?? http.streamIdleTimeout) ||
         (this.#upgrade === Upgrade.ending ? halfClosedTimeout : 0)
