@@ -2,8 +2,10 @@
 import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig, EndpointsConfig, UpstreamTlsConfig } from "../config/model.ts";
 import { type HashedHost, HashRing, MaglevTable } from "../../routing/balance/consistent_hash.ts";
+import { EdfScheduler } from "../../routing/balance/edf.ts";
 import { HostSelection, type LocalityHosts, type Picker } from "../../routing/balance/host_selection.ts";
 import { drawHost, hostSet, leastRequest, RoundRobin } from "../../routing/balance/host_set.ts";
+import { slowStartFactor } from "../../routing/balance/slow_start.ts";
 import { Hash64 } from "../../routing/balance/xx_hash.ts";
 import type { ProxyState } from "../worker/proxy_state.ts";
 import type { ContextSlot } from "../worker/tls_contexts.ts";
@@ -15,11 +17,14 @@ export class Host {
   readonly pool: HostPool;
   /** `address:port`, for logs. */
   readonly label: string;
+  /** On the loop's clock: slow start counts from here. */
+  readonly addedAt: number;
   readonly tls: UpstreamTlsConfig | null;
   /** Where the TLS context for this host stands; `null` for a plaintext host. */
   readonly contextSlot: ContextSlot | null;
 
   constructor(readonly cluster: Cluster, public config: EndpointConfig) {
+    this.addedAt = cluster.thread.loop.now;
     this.label = config.port === 0 ? config.address : `${config.address}:${config.port}`;
     this.tls = transportSocket(cluster.config, config);
     this.contextSlot = this.tls === null ? null : cluster.proxy.tls.client(this.tls);
@@ -149,22 +154,45 @@ export class Cluster {
   }
 
   readonly #newPicker = (hosts: readonly Host[], weights: readonly number[] | null): Picker<Host> => {
-    const set = hostSet(hosts);
     switch (this.config.lbPolicy) {
       case "ROUND_ROBIN": {
+        const set = hostSet(hosts);
         const roundRobin = new RoundRobin<Host>();
-        return { pick: () => roundRobin.next(set, Math.random()) };
+        return this.#warming(hosts, (host) => host.weight, { pick: () => roundRobin.next(set, Math.random()) });
       }
-      case "RANDOM":
+      case "RANDOM": {
+        const set = hostSet(hosts);
         return { pick: () => drawHost(set, Math.random()) };
-      case "LEAST_REQUEST":
+      }
+      case "LEAST_REQUEST": {
         if (hosts.length === 1) return { pick: () => hosts[0] };
-        return { pick: () => leastRequest(set, this.#activeRequests, Math.random(), Math.random()) };
+        const { choiceCount, activeRequestBias } = this.config.leastRequest ?? { choiceCount: 2, activeRequestBias: 1 };
+        const weightOf = (host: Host) => host.weight / Math.pow(this.#activeRequests(host) + 1, activeRequestBias);
+        const equal = hosts.every(({ weight }) => weight === hosts[0].weight);
+        const plain = equal
+          ? { pick: () => leastRequest(hosts, this.#activeRequests, choiceCount, Math.random) }
+          : inTurn(hosts, weightOf);
+        return this.#warming(hosts, weightOf, plain);
+      }
       case "RING_HASH":
       case "MAGLEV":
         return this.#newTable(hosts, weights);
     }
   };
+
+  /** While a host warms up, hosts take turns by their weights as far as they have come to them. */
+  #warming(hosts: readonly Host[], weightOf: (host: Host) => number, plain: Picker<Host>): Picker<Host> {
+    const { slowStart } = this.config;
+    if (slowStart === undefined) return plain;
+    const { loop } = this.thread;
+    const warmAt = Math.max(...hosts.map(({ addedAt }) => addedAt)) + slowStart.window;
+    if (warmAt <= loop.now) return plain;
+    const warming = inTurn(
+      hosts,
+      (host: Host) => weightOf(host) * Math.max(1e-6, slowStartFactor(loop.now - host.addedAt, slowStart)),
+    );
+    return { pick: (key, attempt) => (loop.now < warmAt ? warming : plain).pick(key, attempt) };
+  }
 
   #newTable(hosts: readonly Host[], weights: readonly number[] | null): Picker<Host> {
     const hashed = hosts.map((host, i): HashedHost<Host> => ({
@@ -187,4 +215,9 @@ export class Cluster {
   get size(): number {
     return this.#hosts.size;
   }
+}
+
+function inTurn(hosts: readonly Host[], weightOf: (host: Host) => number): Picker<Host> {
+  const scheduler = new EdfScheduler(hosts, weightOf, Math.random);
+  return { pick: () => scheduler.next() };
 }

@@ -320,6 +320,10 @@ export interface ClusterConfig {
    * Set where the hosts speak HTTP/2: on plaintext connections by prior knowledge, under TLS as ALPN offers it. At most
    * this many streams a connection, fewer where the host says so.
    */
+  /** Of LEAST_REQUEST: hosts drawn to compare, and how strongly load counts against a host's weight; absent: 2 and 1. */
+  leastRequest?: { choiceCount: number; activeRequestBias: number };
+  /** Of ROUND_ROBIN and LEAST_REQUEST: new hosts come to their weight bit by bit; the window is in milliseconds. */
+  slowStart?: { window: number; aggression: number; minimumWeightPercent: number };
   http2?: { maxConcurrentStreams: number };
   /** Envoy's healthy_panic_threshold in percent; where it is set it goes before {@link EndpointsConfig.panicThreshold}. */
   panicThreshold?: number;

@@ -30,20 +30,24 @@ export function drawHost<H>(set: HostSet<H>, random: number): H {
   return hosts[low];
 }
 
-/**
- * Least request: of two hosts drawn by weight the one with fewer requests in flight for its weight
- * (Envoy's LEAST_REQUEST with choice_count 2).
- */
-export function leastRequest<H extends { weight: number }>(
-  set: HostSet<H>,
+/** Least request: of some hosts drawn blindly the one with the fewest requests in flight (Envoy's LEAST_REQUEST). */
+export function leastRequest<H>(
+  hosts: readonly H[],
   activeRequests: (host: H) => number,
-  random: number,
-  otherRandom: number,
+  choices: number,
+  random: () => number,
 ): H {
-  const one = drawHost(set, random);
-  const other = drawHost(set, otherRandom);
-  if (one === other) return one;
-  return (activeRequests(one) + 1) * other.weight <= (activeRequests(other) + 1) * one.weight ? one : other;
+  let best = hosts[Math.floor(random() * hosts.length)];
+  let least = activeRequests(best);
+  for (let i = 1; i < choices; i++) {
+    const host = hosts[Math.floor(random() * hosts.length)];
+    const active = activeRequests(host);
+    if (active < least) {
+      best = host;
+      least = active;
+    }
+  }
+  return best;
 }
 
 /**

@@ -67,14 +67,17 @@ Deno.test("round robin goes on with a new set", () => {
   assert.deepEqual(counts(4, () => robin.next(setOf(1), 0.9)), { h0: 4 });
 });
 
-Deno.test("least request takes the host with fewer requests for its weight", () => {
-  const set = setOf(1, 1);
-  const load = new Map([["h0", 5], ["h1", 4]]);
-  const active = (host: Host) => load.get(host.name)!;
-  assert.equal(leastRequest(set, active, 0, 0.9).name, "h1");
-  assert.equal(leastRequest(set, active, 0.9, 0).name, "h1");
-  assert.equal(leastRequest(set, active, 0, 0.1).name, "h0", "both draws gave the same host");
-  assert.equal(leastRequest(set, () => 3, 0, 0.9).name, "h0", "equal load: the first draw");
-  // 5 + 1 requests at weight 4 are less than 1 + 1 at weight 1.
-  assert.equal(leastRequest(setOf(4, 1), (host) => host.name === "h0" ? 5 : 1, 0, 0.9).name, "h0");
+Deno.test("least request takes the one with the fewest requests of so many draws", () => {
+  const { hosts } = setOf(1, 1, 1);
+  const load = new Map([["h0", 5], ["h1", 4], ["h2", 3]]);
+  const chosen = (...draws: number[]) => {
+    let at = 0;
+    return leastRequest(hosts, ({ name }) => load.get(name)!, draws.length, () => draws[at++]).name;
+  };
+  assert.equal(chosen(0, 0.5), "h1");
+  assert.equal(chosen(0.5, 0), "h1");
+  assert.equal(chosen(0, 0.1), "h0", "both draws gave the same host");
+  assert.equal(chosen(0, 0.5, 0.9), "h2");
+  load.set("h1", 5);
+  assert.equal(chosen(0, 0.5), "h0", "equal load: the first draw");
 });

@@ -1,5 +1,7 @@
 /** The clusters by which workloads reach one service: one for each port, and one more for each subset. */
 import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { parseDuration } from "../istio/duration.ts";
 import type { DestinationRule, LoadBalancerSettings } from "../istio/types.ts";
 import type { MeshSettings, Service, ServicePort } from "../mesh.ts";
 import {
@@ -136,7 +138,24 @@ function localityConfig({ loadBalancer, outlierDetection }: EffectivePolicy, set
 
 function loadBalancing(settings: LoadBalancerSettings | undefined) {
   if (settings?.consistentHash !== undefined) return hashingFields(settings.consistentHash);
-  return { lbPolicy: lbPolicy(settings) };
+  const policy = lbPolicy(settings);
+  const slowStartConfig = slowStart(settings);
+  if (slowStartConfig === undefined) return { lbPolicy: policy };
+  return policy === Cluster_LbPolicy.ROUND_ROBIN
+    ? { lbPolicy: policy, lbConfig: { case: "roundRobinLbConfig" as const, value: { slowStartConfig } } }
+    : { lbPolicy: policy, lbConfig: { case: "leastRequestLbConfig" as const, value: { slowStartConfig } } };
+}
+
+function slowStart({ warmup, warmupDurationSecs }: LoadBalancerSettings = {}) {
+  const window = warmup?.duration ?? warmupDurationSecs;
+  if (window === undefined) return undefined;
+  const { aggression, minimumPercent } = warmup ?? {};
+  return {
+    slowStartWindow: durationFromMs(parseDuration(window)),
+    // Envoy wants a key for a runtime that neither side has.
+    aggression: aggression === undefined ? undefined : { defaultValue: aggression, runtimeKey: "" },
+    minWeightPercent: minimumPercent === undefined ? undefined : { value: minimumPercent },
+  };
 }
 
 function lbPolicy(settings: LoadBalancerSettings | undefined): Cluster_LbPolicy {

@@ -35,8 +35,6 @@ const virtualService: NotInForce[] = [
 const trafficPolicy: NotInForce[] = [
   { field: "loadBalancer.simple", values: /^PASSTHROUGH$/ },
   { field: "loadBalancer.zoneAwareLbSetting" },
-  { field: "loadBalancer.warmupDurationSecs" },
-  { field: "loadBalancer.warmup" },
   { field: "connectionPool.tcp.maxConnectionDuration" },
   { field: "connectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
   { field: "connectionPool.http.useClientProtocol", values: yes },

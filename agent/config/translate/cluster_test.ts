@@ -108,6 +108,31 @@ Deno.test("fills in Envoy's defaults of consistent hashing", () => {
   assert.equal(maglev.maglevTableSize, 65537);
 });
 
+Deno.test("translates least request and slow start, with Envoy's defaults", () => {
+  const translated = (json: JsonObject) => {
+    const { leastRequest, slowStart } = translateCluster(message(ClusterSchema, { name: "c", ...json })).cluster;
+    return { leastRequest, slowStart };
+  };
+  assert.deepEqual(
+    translated({
+      lbPolicy: "LEAST_REQUEST",
+      leastRequestLbConfig: {
+        choiceCount: 5,
+        activeRequestBias: { defaultValue: 0.5, runtimeKey: "k" },
+        slowStartConfig: { slowStartWindow: "60s", aggression: { defaultValue: 2, runtimeKey: "k" } },
+      },
+    }),
+    {
+      leastRequest: { choiceCount: 5, activeRequestBias: 0.5 },
+      slowStart: { window: 60_000, aggression: 2, minimumWeightPercent: 10 },
+    },
+  );
+  const roundRobin = {
+    roundRobinLbConfig: { slowStartConfig: { slowStartWindow: "5s", minWeightPercent: { value: 1 } } },
+  };
+  assert.deepEqual(translated(roundRobin).slowStart, { window: 5000, aggression: 1, minimumWeightPercent: 1 });
+});
+
 Deno.test("takes locality weights into account where the cluster says so", () => {
   const { cluster } = translateCluster(message(ClusterSchema, {
     name: "c",
@@ -132,8 +157,8 @@ const refusals: [string, JsonObject, string][] = [
     "ring_hash_lb_config.minimum_ring_size",
   ],
   [
-    "more than two choices",
-    { lbPolicy: "LEAST_REQUEST", leastRequestLbConfig: { choiceCount: 3 } },
+    "a choice of one",
+    { lbPolicy: "LEAST_REQUEST", leastRequestLbConfig: { choiceCount: 1 } },
     "least_request_lb_config.choice_count",
   ],
   ["EDS without a source", { type: "EDS" }, "eds_cluster_config.eds_config"],
@@ -180,7 +205,7 @@ for (const [what, fields, path] of refusals) {
 }
 
 Deno.test("takes HTTP/2 towards the hosts, with its limit on streams", () => {
-  const http2 = (http2ProtocolOptions: object) =>
+  const http2 = (http2ProtocolOptions: JsonObject) =>
     translateCluster(message(ClusterSchema, {
       name: "c",
       typedExtensionProtocolOptions: {

@@ -2,14 +2,20 @@
 import {
   type Cluster,
   Cluster_LbPolicy,
+  type Cluster_LeastRequestLbConfig,
   type Cluster_MaglevLbConfig,
   type Cluster_RingHashLbConfig,
   Cluster_RingHashLbConfig_HashFunction as HashFunction,
+  type Cluster_SlowStartConfig,
 } from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterConfig } from "../model.ts";
 import type { Place } from "./unsupported.ts";
+import { milliseconds } from "./values.ts";
 
-type LoadBalancing = Pick<ClusterConfig, "lbPolicy" | "ringHash" | "maglevTableSize">;
+type LoadBalancing = Pick<
+  ClusterConfig,
+  "lbPolicy" | "leastRequest" | "slowStart" | "ringHash" | "maglevTableSize"
+>;
 
 /** Envoy's limits and defaults. */
 const ring = { minimum: 1024, maximum: 8 * 1024 * 1024 };
@@ -19,14 +25,15 @@ const maglev = { size: 65537, maximum: 5_000_011 };
 export function loadBalancing({ lbPolicy, lbConfig }: Cluster, place: Place): LoadBalancing {
   switch (lbPolicy) {
     case Cluster_LbPolicy.ROUND_ROBIN:
-      return { lbPolicy: "ROUND_ROBIN" };
-    case Cluster_LbPolicy.LEAST_REQUEST: {
-      if (lbConfig.case === "leastRequestLbConfig") {
-        const choices = lbConfig.value.choiceCount ?? 2;
-        place.field("least_request_lb_config.choice_count").require(choices === 2, "want 2, the default");
-      }
-      return { lbPolicy: "LEAST_REQUEST" };
-    }
+      return {
+        lbPolicy: "ROUND_ROBIN",
+        ...(lbConfig.case === "roundRobinLbConfig"
+          ? slowStart(lbConfig.value.slowStartConfig, place.field("round_robin_lb_config.slow_start_config"))
+          : {}),
+      };
+    case Cluster_LbPolicy.LEAST_REQUEST:
+      if (lbConfig.case !== "leastRequestLbConfig") return { lbPolicy: "LEAST_REQUEST" };
+      return { lbPolicy: "LEAST_REQUEST", ...leastRequest(lbConfig.value, place.field("least_request_lb_config")) };
     case Cluster_LbPolicy.RANDOM:
       return { lbPolicy: "RANDOM" };
     case Cluster_LbPolicy.RING_HASH: {
@@ -40,6 +47,30 @@ export function loadBalancing({ lbPolicy, lbConfig }: Cluster, place: Place): Lo
     default:
       return place.field("lb_policy").refuse(`${Cluster_LbPolicy[lbPolicy] ?? lbPolicy} is not implemented`);
   }
+}
+
+function leastRequest(config: Cluster_LeastRequestLbConfig, place: Place): Omit<LoadBalancing, "lbPolicy"> {
+  const choiceCount = config.choiceCount ?? 2;
+  place.field("choice_count").require(choiceCount >= 2, "want at least 2");
+  const activeRequestBias = config.activeRequestBias?.defaultValue ?? 1;
+  place.field("active_request_bias").require(activeRequestBias >= 0, "want a number that is not negative");
+  return {
+    ...(choiceCount === 2 && activeRequestBias === 1 ? {} : { leastRequest: { choiceCount, activeRequestBias } }),
+    ...slowStart(config.slowStartConfig, place.field("slow_start_config")),
+  };
+}
+
+function slowStart(config: Cluster_SlowStartConfig | undefined, place: Place): Pick<LoadBalancing, "slowStart"> {
+  const window = milliseconds(config?.slowStartWindow, 0, place.field("slow_start_window"));
+  if (window === 0) return {};
+  const aggression = config?.aggression?.defaultValue ?? 1;
+  place.field("aggression").require(aggression > 0, "want a number above 0");
+  const minimumWeightPercent = config?.minWeightPercent?.value ?? 10;
+  place.field("min_weight_percent").require(
+    minimumWeightPercent >= 0 && minimumWeightPercent <= 100,
+    "want a percentage",
+  );
+  return { slowStart: { window, aggression, minimumWeightPercent } };
 }
 
 function ringHash(config: Cluster_RingHashLbConfig | undefined, place: Place): LoadBalancing["ringHash"] {

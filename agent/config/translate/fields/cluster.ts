@@ -12,11 +12,13 @@ import {
   Cluster_MaglevLbConfigSchema,
   Cluster_RingHashLbConfigSchema,
   Cluster_RoundRobinLbConfigSchema,
+  Cluster_SlowStartConfigSchema,
   Cluster_TransportSocketMatchSchema,
   ClusterSchema,
   UpstreamConnectionOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { OutlierDetectionSchema } from "../../../../routing/xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import { RuntimeDoubleSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { TcpKeepaliveSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import {
   HttpProtocolOptions_ExplicitHttpConfigSchema,
@@ -35,8 +37,12 @@ export const clusterFields = [
   ),
   message(Cluster_TransportSocketMatchSchema, "match transport_socket", { name: "names statistics" }),
   message(Cluster_EdsClusterConfigSchema, "eds_config service_name"),
-  message(Cluster_LeastRequestLbConfigSchema, "choice_count"),
-  message(Cluster_RoundRobinLbConfigSchema, ""),
+  message(Cluster_LeastRequestLbConfigSchema, "choice_count active_request_bias slow_start_config"),
+  message(Cluster_RoundRobinLbConfigSchema, "slow_start_config"),
+  message(Cluster_SlowStartConfigSchema, "slow_start_window aggression min_weight_percent"),
+  message(RuntimeDoubleSchema, "default_value", {
+    runtime_key: "there is no runtime, so the default value always holds",
+  }),
   message(Cluster_RingHashLbConfigSchema, "minimum_ring_size hash_function maximum_ring_size"),
   message(Cluster_MaglevLbConfigSchema, "table_size"),
   message(Cluster_CommonLbConfigSchema, "healthy_panic_threshold locality_weighted_lb_config", {
