@@ -12,7 +12,7 @@ import { latin1 } from "./decode/characters.ts";
 import type { RequestHead } from "./decode/head.ts";
 import { CONNECT } from "./decode/http1/upgrade.ts";
 import type { Exchange } from "./exchange.ts";
-import { injectFault } from "./filters/fault.ts";
+import { runFilters } from "./filters/run_filters.ts";
 import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
 import { redirectHeaders } from "./respond/redirect.ts";
 import { outcomes } from "./respond/outcome.ts";
@@ -61,8 +61,7 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
-  if (route.fault !== null) injectFault(exchange, route.fault, () => exchange.forward());
-  else exchange.forward();
+  runFilters(exchange, head);
 }
 
 /** The head is written now, while its bytes are at hand; attempts send it as often as need be. */

@@ -106,10 +106,13 @@ export interface HttpConnectionManagerConfig {
   /** What of the authority is left out before anything looks at it; absent: nothing. */
   hosts?: HostRules;
   /** HTTP filters that are switched on, in order, the router last. */
-  httpFilters: ("fault" | "router")[];
+  httpFilters: HttpFilterName[];
   /** Protocols (lower case, `websocket`) to which an `Upgrade` may lead. */
   upgradeTypes: string[];
 }
+
+/** HTTP filters that are implemented, by Envoy's names without `envoy.filters.http.`. */
+export type HttpFilterName = "cors" | "fault" | "router";
 
 /** Envoy's set_current_client_cert_details. */
 export interface ClientCertDetails {
@@ -199,6 +202,8 @@ export interface RouteEntryConfig {
   attemptCount?: { request: boolean; response: boolean };
   /** typed_per_filter_config of the fault filter. */
   fault: FaultConfig | null;
+  /** That of the CORS filter; absent: none. */
+  cors?: CorsConfig;
 }
 
 export interface RouteActionConfig {
@@ -284,6 +289,23 @@ export interface RetryConfig {
   /** The previous_hosts predicate: a retry prefers a host that has not been tried. */
   avoidPreviousHosts: boolean;
   hostSelectionMaxAttempts: number;
+}
+
+/** A route's policy for requests from other origins. Header values are written as they stand here; empty: none. */
+export interface CorsConfig {
+  origins: StringMatcher[];
+  methods: string;
+  headers: string;
+  exposeHeaders: string;
+  /** Seconds, as text. */
+  maxAge: string;
+  credentials: boolean;
+  /** Whether browsers of public pages may be led to private addresses. */
+  privateNetwork: boolean;
+  /** Preflights of origins that are not allowed go to the upstream; else they are answered without a permission. */
+  forwardUnmatchedPreflights: boolean;
+  /** Share of the requests that the policy is for; `null`: all. */
+  enabled: Fraction | null;
 }
 
 export interface FaultConfig {

@@ -13,6 +13,7 @@ import type {
 import { ascii } from "../decode/characters.ts";
 import type { RequestHead } from "../decode/head.ts";
 import { compileRetryPolicy, type RetryPolicy } from "../../routing/resilience/retry.ts";
+import { CorsPolicy } from "../filters/cors.ts";
 import { CompiledMutation } from "./header_mutation.ts";
 import { HostTable } from "./host_table.ts";
 import { compileRouteMatch, type HeadMatcher } from "./matchers.ts";
@@ -54,6 +55,7 @@ export interface Route {
   requestHeaders: CompiledMutation;
   responseHeaders: CompiledMutation;
   fault: FaultConfig | null;
+  cors: CorsPolicy | null;
   attemptCount: { request: boolean; response: boolean };
 }
 
@@ -120,6 +122,7 @@ function compileRoute(entry: RouteEntryConfig): Route {
     requestHeaders: new CompiledMutation(entry.requestHeaders),
     responseHeaders: new CompiledMutation(entry.responseHeaders),
     fault: entry.fault,
+    cors: entry.cors === undefined ? null : new CorsPolicy(entry.cors),
     attemptCount: entry.attemptCount ?? noAttemptCount,
   };
 }

@@ -4,6 +4,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { MeshSettings, PathNormalization } from "../mesh.ts";
 import { type Filter, FilterSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
+import { CorsSchema } from "../xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
@@ -18,6 +19,7 @@ import { accessLogs } from "./access_log.ts";
 import { ADS } from "./transport_socket.ts";
 
 /** Names of the HTTP filters, by which routes configure them too. */
+export const CORS_FILTER = "envoy.filters.http.cors";
 export const FAULT_FILTER = "envoy.filters.http.fault";
 const ROUTER_FILTER = "envoy.filters.http.router";
 
@@ -32,6 +34,11 @@ const faultFilter: HttpFilter = create(HttpFilterSchema, {
   configType: { case: "typedConfig", value: packAny(HTTPFaultSchema, create(HTTPFaultSchema)) },
 });
 
+const corsFilter: HttpFilter = create(HttpFilterSchema, {
+  name: CORS_FILTER,
+  configType: { case: "typedConfig", value: packAny(CorsSchema, create(CorsSchema)) },
+});
+
 const routerFilter: HttpFilter = create(HttpFilterSchema, {
   name: ROUTER_FILTER,
   configType: { case: "typedConfig", value: packAny(RouterSchema, create(RouterSchema)) },
@@ -42,7 +49,7 @@ export function outboundHttp(statPrefix: string, routeConfigName: string, settin
   return filter(settings, {
     statPrefix,
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName } },
-    httpFilters: [faultFilter, routerFilter],
+    httpFilters: [corsFilter, faultFilter, routerFilter],
   });
 }
 

@@ -53,6 +53,7 @@ Deno.test("a proxy has listeners, routes, clusters and the names of its endpoint
   strictEqual(manager.useRemoteAddress, false);
   strictEqual(manager.generateRequestId, true);
   deepStrictEqual(manager.httpFilters.map(({ name }: { name: string }) => name), [
+    "envoy.filters.http.cors",
     "envoy.filters.http.fault",
     "envoy.filters.http.router",
   ]);

@@ -58,7 +58,8 @@ function valueSpecifier(value: StringMatch) {
     : { case: "stringMatch" as const, value: { matchPattern: stringPattern(value) } };
 }
 
-function stringPattern(value: StringMatch) {
+/** The pattern of a match that is not for presence alone. */
+export function stringPattern(value: StringMatch) {
   if (value.exact !== undefined) return { case: "exact" as const, value: value.exact };
   if (value.prefix !== undefined) return { case: "prefix" as const, value: value.prefix };
   return { case: "safeRegex" as const, value: { regex: value.regex! } };

@@ -3,12 +3,14 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { HTTPMatchRequest, HTTPRoute, VirtualService } from "../istio/types.ts";
 import { type Route, RouteSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import { CorsPolicySchema } from "../xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import { packAny } from "../xds/resources.ts";
 import type { Client } from "./destination_rules.ts";
+import { corsPolicy } from "./cors.ts";
 import { httpFault } from "./fault.ts";
 import { type HeaderFields, headerFields } from "./header_operations.ts";
-import { FAULT_FILTER } from "./http_connection_manager.ts";
+import { CORS_FILTER, FAULT_FILTER } from "./http_connection_manager.ts";
 import { selects } from "./labels.ts";
 import { directResponseAction, redirectAction } from "./redirect.ts";
 import { defaultRouteAction, type ResolveCluster, type ResolvedCluster, routeAction } from "./route_action.ts";
@@ -103,7 +105,10 @@ function compileRoute(
     match: routeMatch(match),
     action: compiled.action,
     ...headers,
-    typedPerFilterConfig: fault === undefined ? {} : { [FAULT_FILTER]: packAny(HTTPFaultSchema, fault) },
+    typedPerFilterConfig: {
+      ...(route.corsPolicy && { [CORS_FILTER]: packAny(CorsPolicySchema, corsPolicy(route.corsPolicy)) }),
+      ...(fault && { [FAULT_FILTER]: packAny(HTTPFaultSchema, fault) }),
+    },
   });
 }
 

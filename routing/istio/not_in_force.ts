@@ -26,7 +26,6 @@ const virtualService: NotInForce[] = [
   { field: "http[].mirrors" },
   { field: "http[].mirrorPercent" },
   { field: "http[].mirrorPercentage" },
-  { field: "http[].corsPolicy" },
   { field: "http[].match[].gateways[]", values: otherGateways },
   { field: "http[].match[].statPrefix" },
   { field: "http[].retries.retryRemoteLocalities", values: yes },

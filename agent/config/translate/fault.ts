@@ -1,12 +1,9 @@
 /** Faults that the fault filter injects. */
-import type { Any } from "@bufbuild/protobuf/wkt";
-import {
-  type FaultAbort,
-  type HTTPFault,
-  HTTPFaultSchema,
+import type {
+  FaultAbort,
+  HTTPFault,
 } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import type { FaultConfig } from "../model.ts";
-import { unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 import { fraction, positiveMilliseconds } from "./values.ts";
 
@@ -16,20 +13,8 @@ export const faultFilter = "envoy.filters.http.fault";
 /** HTTP status for each gRPC status, as in Envoy's `grpcToHttpStatus`. */
 const httpStatusOfGrpc = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
 
-/**
- * The fault of one level's `typed_per_filter_config`: `undefined` where it says nothing, `null` where it injects none.
- */
-export function perFilterFault(configs: Record<string, Any>, place: Place): FaultConfig | null | undefined {
-  for (const name of Object.keys(configs)) {
-    place.key(name).require(name === faultFilter, "no such filter is implemented");
-  }
-  const any = configs[faultFilter];
-  if (any === undefined) return undefined;
-  const at = place.key(faultFilter);
-  return fault(unpack(any, HTTPFaultSchema, at), at);
-}
-
-function fault({ delay, abort }: HTTPFault, place: Place): FaultConfig | null {
+/** `null` where none is injected. */
+export function faultConfig({ delay, abort }: HTTPFault, place: Place): FaultConfig | null {
   if (delay === undefined && abort === undefined) return null;
   const at = place.field("delay");
   if (delay !== undefined && delay.faultDelaySecifier.case !== "fixedDelay") return at.refuse("want a fixed_delay");

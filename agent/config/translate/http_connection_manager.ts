@@ -4,16 +4,12 @@ import {
   HttpConnectionManager_CodecType as CodecType,
   HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
   type HttpConnectionManager_UpgradeConfig as UpgradeConfig,
-  type HttpFilter,
 } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
-import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
-import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import type { HttpConnectionManagerConfig, RouteConfig } from "../model.ts";
 import { hostRules, pathRules } from "./canonical_target.ts";
-import { faultFilter } from "./fault.ts";
 import { forwardingConfig } from "./forwarding.ts";
+import { httpFilters } from "./http_filters.ts";
 import { routeConfig } from "./route.ts";
-import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 import { milliseconds, requireAds } from "./values.ts";
 
@@ -52,7 +48,7 @@ export function connectionManager(
     useRemoteAddress: manager.useRemoteAddress ?? false,
     generateRequestId: manager.generateRequestId ?? true,
     forwardClientCertDetails: forwardDetails(manager, place),
-    httpFilters: httpFilters(manager.httpFilters, place.field("http_filters")),
+    ...httpFilters(manager.httpFilters, place.field("http_filters")),
     upgradeTypes: upgradeTypes(manager.upgradeConfigs, place.field("upgrade_configs")),
   };
   if (manager.setCurrentClientCertDetails !== undefined) {
@@ -101,22 +97,6 @@ function forwardDetails(manager: HttpConnectionManager, place: Place) {
   const mode = forwardModes[manager.forwardClientCertDetails];
   if (mode === undefined) return place.field("forward_client_cert_details").refuse("is not implemented");
   return mode;
-}
-
-function httpFilters(filters: HttpFilter[], place: Place): ("fault" | "router")[] {
-  const kinds = filters.map(({ name, configType }, index): "fault" | "router" => {
-    const at = place.item(index);
-    if (holds(configType.value, RouterSchema)) return "router";
-    const config = at.field("typed_config");
-    const { delay, abort } = unpack(configType.value, HTTPFaultSchema, config);
-    config.field("delay").require(delay === undefined, "is implemented for routes only");
-    config.field("abort").require(abort === undefined, "is implemented for routes only");
-    at.field("name").require(name === faultFilter, `want ${faultFilter}, by which routes configure it`);
-    return "fault";
-  });
-  place.require(kinds.length > 0 && kinds.indexOf("router") === kinds.length - 1, "want the router last, and once");
-  place.require(kinds.indexOf("fault") === kinds.lastIndexOf("fault"), "want the fault filter once");
-  return kinds;
 }
 
 function upgradeTypes(configs: UpgradeConfig[], place: Place): string[] {

@@ -151,7 +151,7 @@ const refusals: [string, JsonObject, string][] = [
     ".internal_address_config.cidr_ranges[0].address_prefix",
   ],
   ["filters without a router", { httpFilters: [] }, ".http_filters"],
-  ["filters after the router", { httpFilters: [router, router] }, ".http_filters"],
+  ["filters after the router", { httpFilters: [router, router] }, ".http_filters[1]"],
   [
     "a fault for all routes",
     {
@@ -262,9 +262,9 @@ Deno.test("reads how paths and hosts are spelt; nothing of it where the connecti
 });
 
 Deno.test("reads what callers may say of themselves, and what is told of their certificates", () => {
-  const http = (fields: JsonObject) => translateListener(listener(fields)).listener.filterChains[0].http;
+  const http = (fields: JsonObject) => translateListener(listener(fields)).listener.filterChains[0].http!;
   const cidrRanges = [{ addressPrefix: "10.0.0.0", prefixLen: 8 }];
-  assert.deepEqual(http({ xffNumTrustedHops: 2, via: "v", internalAddressConfig: { cidrRanges } })?.forwarding, {
+  assert.deepEqual(http({ xffNumTrustedHops: 2, via: "v", internalAddressConfig: { cidrRanges } }).forwarding, {
     trustedHops: 2,
     skipAppend: false,
     internalRanges: [{ address: "10.0.0.0", length: 8 }],
@@ -273,9 +273,9 @@ Deno.test("reads what callers may say of themselves, and what is told of their c
     via: "v",
   });
   const none = { subject: false, cert: false, chain: false, dns: false, uri: false };
-  assert.deepEqual(http({ forwardClientCertDetails: "APPEND_FORWARD" })?.clientCertDetails, none);
+  assert.deepEqual(http({ forwardClientCertDetails: "APPEND_FORWARD" }).clientCertDetails, none);
   assert.deepEqual(
-    http({ forwardClientCertDetails: "SANITIZE_SET", setCurrentClientCertDetails: { chain: true } })?.clientCertDetails,
+    http({ forwardClientCertDetails: "SANITIZE_SET", setCurrentClientCertDetails: { chain: true } }).clientCertDetails,
     { ...none, chain: true },
   );
 });

@@ -4,9 +4,9 @@ import {
   type RouteConfiguration,
   RouteConfigurationSchema,
 } from "../../../routing/xds/gen/envoy/config/route/v3/route_pb.ts";
-import type { FaultConfig, HeaderMutation, RouteConfig, RouteEntryConfig, VirtualHostConfig } from "../model.ts";
-import { perFilterFault } from "./fault.ts";
+import type { HeaderMutation, RouteConfig, RouteEntryConfig, VirtualHostConfig } from "../model.ts";
 import { type HeaderLevel, headerLevel, isEmpty, joinMutations } from "./header_mutation.ts";
+import { type PerFilterConfig, perFilterConfig } from "./per_filter.ts";
 import { retryPolicy } from "./retry_policy.ts";
 import { type Inherited, routeAction } from "./route_action.ts";
 import { routeMatch } from "./route_match.ts";
@@ -28,7 +28,7 @@ interface Levels extends Inherited {
   configuration: HeaderLevel;
   mostSpecificWins: boolean;
   attemptCount: RouteEntryConfig["attemptCount"];
-  fault: FaultConfig | null;
+  filters: PerFilterConfig;
 }
 
 /** As {@link translateRouteConfiguration}, for one that stands at `place` in a listener that has been checked. */
@@ -37,11 +37,11 @@ export function routeConfig(resource: RouteConfiguration, name: string, place: P
     configuration: headerLevel(resource, place),
     mostSpecificWins: resource.mostSpecificHeaderMutationsWins,
     maxDirectResponseBodyBytes: resource.maxDirectResponseBodySizeBytes ?? defaultMaxDirectResponseBodyBytes,
-    fault: perFilterFault(resource.typedPerFilterConfig, place.field("typed_per_filter_config")) ?? null,
+    filters: perFilterConfig(resource.typedPerFilterConfig, place.field("typed_per_filter_config")),
   };
   const virtualHosts = resource.virtualHosts.map((host, index) => {
     const at = place.field("virtual_hosts").item(index);
-    const fault = perFilterFault(host.typedPerFilterConfig, at.field("typed_per_filter_config"));
+    const filters = perFilterConfig(host.typedPerFilterConfig, at.field("typed_per_filter_config"));
     return virtualHostConfig(host, {
       ...levels,
       attemptCount: host.includeRequestAttemptCount || host.includeAttemptCountInResponse
@@ -49,7 +49,7 @@ export function routeConfig(resource: RouteConfiguration, name: string, place: P
         : undefined,
       virtualHost: headerLevel(host, at),
       retry: retryPolicy(host.retryPolicy, at.field("retry_policy")),
-      fault: fault === undefined ? levels.fault : fault,
+      filters: { ...levels.filters, ...filters },
     }, at);
   });
   requireDistinctDomains(virtualHosts, place.field("virtual_hosts"));
@@ -65,7 +65,7 @@ function virtualHostConfig(host: VirtualHost, levels: Levels, place: Place): Vir
 }
 
 function routeEntry(route: Route, levels: Levels, place: Place): RouteEntryConfig {
-  const fault = perFilterFault(route.typedPerFilterConfig, place.field("typed_per_filter_config"));
+  const filters = perFilterConfig(route.typedPerFilterConfig, place.field("typed_per_filter_config"));
   const own = headerLevel(route, place);
   const entry: RouteEntryConfig = {
     name: route.name,
@@ -73,7 +73,9 @@ function routeEntry(route: Route, levels: Levels, place: Place): RouteEntryConfi
     action: routeAction(route, levels, place),
     requestHeaders: joined("request", [own, levels.virtualHost, levels.configuration], levels.mostSpecificWins),
     responseHeaders: joined("response", [own, levels.virtualHost, levels.configuration], levels.mostSpecificWins),
-    fault: fault === undefined ? levels.fault : fault,
+    fault: null,
+    ...levels.filters,
+    ...filters,
   };
   if (levels.attemptCount !== undefined) entry.attemptCount = levels.attemptCount;
   moveToClusters(entry, "requestHeaders", levels.mostSpecificWins);

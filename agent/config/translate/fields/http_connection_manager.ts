@@ -2,6 +2,10 @@
 import { CidrRangeSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import { FaultDelaySchema } from "../../../../routing/xds/gen/envoy/extensions/filters/common/fault/v3/fault_pb.ts";
 import {
+  CorsPolicySchema,
+  CorsSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
+import {
   FaultAbortSchema,
   HTTPFaultSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
@@ -37,6 +41,12 @@ export const httpConnectionManagerFields = [
     dynamic_stats: statistics,
     suppress_grpc_request_failure_code_stats: statistics,
   }),
+  message(CorsSchema, ""),
+  message(
+    CorsPolicySchema,
+    `allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled
+     allow_private_network_access forward_not_matching_preflights`,
+  ),
   message(HTTPFaultSchema, "delay abort", { disable_downstream_cluster_stats: statistics }),
   message(FaultDelaySchema, "fixed_delay percentage"),
   message(FaultAbortSchema, "http_status grpc_status percentage"),

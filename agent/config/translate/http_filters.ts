@@ -1,0 +1,47 @@
+/** The HTTP filters of a connection manager. */
+import type { HttpFilter } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { CorsSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
+import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import type { HttpConnectionManagerConfig, HttpFilterName } from "../model.ts";
+import { corsFilter } from "./cors.ts";
+import { faultFilter } from "./fault.ts";
+import { holds, unpack } from "./strict.ts";
+import type { Place } from "./unsupported.ts";
+
+type Filters = Pick<HttpConnectionManagerConfig, "httpFilters">;
+
+export function httpFilters(filters: HttpFilter[], place: Place): Filters {
+  const translated: Filters = { httpFilters: [] };
+  filters.forEach((filter, index) => {
+    const at = place.item(index);
+    const kind = httpFilter(filter, at);
+    at.require(!translated.httpFilters.includes(kind), `want the ${kind} filter once`);
+    translated.httpFilters.push(kind);
+  });
+  const { httpFilters } = translated;
+  const last = httpFilters.length - 1;
+  place.require(last >= 0 && httpFilters.indexOf("router") === last, "want the router last, and once");
+  const cors = httpFilters.indexOf("cors");
+  place.item(Math.max(cors, 0)).require(
+    cors < 0 || !httpFilters.slice(0, cors).includes("fault"),
+    "want the CORS filter before the fault filter",
+  );
+  return translated;
+}
+
+function httpFilter({ name, configType: { value } }: HttpFilter, place: Place): HttpFilterName {
+  const config = place.field("typed_config");
+  const named = (expected: string) =>
+    place.field("name").require(name === expected, `want ${expected}, by which routes configure it`);
+  if (holds(value, RouterSchema)) return "router";
+  if (holds(value, CorsSchema)) {
+    named(corsFilter);
+    return "cors";
+  }
+  const { delay, abort } = unpack(value, HTTPFaultSchema, config);
+  config.field("delay").require(delay === undefined, "is implemented for routes only");
+  config.field("abort").require(abort === undefined, "is implemented for routes only");
+  named(faultFilter);
+  return "fault";
+}
