@@ -28,7 +28,10 @@ export class FilterChain {
     readonly config: FilterChainConfig,
   ) {
     this.inbound = listener.direction === "inbound";
-    this.contextSlot = config.tls === null ? null : proxy.tls.server(config.tls);
+    // Of a client that resumes its session OpenSSL knows the certificate, but not the chain that led to the root.
+    const needsChain = config.http?.clientCertDetails?.chain === true;
+    const tls = config.tls !== null && needsChain ? { ...config.tls, sessionResumption: false } : config.tls;
+    this.contextSlot = tls === null ? null : proxy.tls.server(tls);
     this.serverLine = ascii(`server: ${config.http?.serverName ?? ""}\r\n`);
     this.forwardedHeaders = new ForwardedHeaders(config.http);
     this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));

@@ -64,6 +64,10 @@ export interface DownstreamTlsConfig {
   /** What the server agrees to speak, in order of preference. */
   alpn: string[];
   minimumVersion: "1.2" | "1.3";
+  /** Absent: 1.3. */
+  maximumVersion?: "1.2" | "1.3";
+  /** Whether clients may resume sessions; absent: yes. */
+  sessionResumption?: boolean;
 }
 
 export interface TcpProxyConfig {
@@ -359,17 +363,26 @@ export interface ClusterConfig {
   slot: number;
 }
 
+/** Istio's name of the trust bundle that is no secret: the authorities that this machine trusts. */
+export const systemTrustBundle = "file-root:system";
+
 export interface UpstreamTlsConfig {
   /** Name of the secret with the client certificate; empty: none is sent. */
   certificate: string;
   /** Name of the secret with the trust bundle; empty: the peer is not verified. */
   trustBundle: string;
   sni: string;
-  /** URI SANs of which the peer must carry one; empty: any that the trust bundle vouches for. */
+  /**
+   * URIs and DNS names of which the peer's certificate must carry one; empty: any that the trust bundle vouches for.
+   */
   subjectAltNames: string[];
   alpn: string[];
   /** Absent: 1.2, Envoy's default. */
   minimumVersion?: "1.2" | "1.3";
+  /** Absent: 1.3. */
+  maximumVersion?: "1.2" | "1.3";
+  /** Whether sessions with a host are resumed; absent: yes. */
+  sessionResumption?: boolean;
 }
 
 export interface OutlierDetectionConfig {

@@ -4,7 +4,17 @@ import { crypto, opensslError, ssl } from "./openssl.ts";
 const SSL_CTRL_MODE = 33;
 const SSL_CTRL_SET_READ_AHEAD = 41;
 const SSL_CTRL_EXTRA_CHAIN_CERT = 14;
+const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
+const SSL_SESS_CACHE_OFF = 0n;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
+const SSL_CTRL_SET_MAX_PROTO_VERSION = 124;
+const SSL_OP_NO_TICKET = 1n << 14n;
+/** Seconds for which a session can be resumed. Whoever resumes is not asked for a certificate again. */
+const sessionLifetime = 600n;
+/** A server resumes no session of another kind of context; tickets of another context it cannot read anyway. */
+const sessionIdContext = new TextEncoder().encode("skiff");
+/** Sessions that a client keeps, one for each server. */
+const keptSessions = 1024;
 /** A write may be taken in part, and be repeated from another address; buffers of idle connections are given back. */
 const SSL_MODES = 0x1n | 0x2n | 0x10n;
 const SSL_VERIFY_PEER = 1;
@@ -19,13 +29,18 @@ export interface TlsContextOptions {
   /** PEM, leaf first; empty: none. */
   certificateChain: string;
   privateKey: string;
-  /** PEM; empty: the peer is not verified. */
+  /** PEM; empty: the peer is not verified, unless by {@link systemTrust}. */
   trustBundle: string;
+  /** Verify the peer by the authorities that this machine trusts. */
+  systemTrust: boolean;
   /** Server side: refuse a client without a certificate. */
   requirePeerCertificate: boolean;
   /** Offered by a client; agreed to, in this order of preference, by a server. */
   alpn: string[];
   minimumVersion: "1.2" | "1.3";
+  maximumVersion: "1.2" | "1.3";
+  /** Resume earlier sessions: a server gives out tickets, a client keeps what it got. */
+  resumption: boolean;
 }
 
 /** Certificate, key or trust bundle could not be used. */
@@ -41,10 +56,14 @@ const selectAlpn = {
 export class TlsContext {
   #context: Deno.PointerValue;
   readonly side: "server" | "client";
+  readonly #resumption: boolean;
+  /** `SSL_SESSION*` by server, each with a reference of its own. They go with the context, so with its certificates. */
+  readonly #sessions = new Map<string, Deno.PointerValue>();
 
   /** @throws TlsContextError */
   constructor(options: TlsContextOptions) {
     this.side = options.side;
+    this.#resumption = options.resumption && options.side === "client";
     this.#context = ssl.SSL_CTX_new(options.side === "server" ? ssl.TLS_server_method() : ssl.TLS_client_method());
     if (this.#context === null) throw new TlsContextError(`cannot make a TLS context: ${opensslError()}`);
     try {
@@ -66,6 +85,33 @@ export class TlsContext {
     if (this.#context === null) throw new Error("TLS context closed twice");
     ssl.SSL_CTX_free(this.#context);
     this.#context = null;
+    for (const session of this.#sessions.values()) ssl.SSL_SESSION_free(session);
+    this.#sessions.clear();
+  }
+
+  /** Of a client: has a new `SSL*` resume what was kept for this server. */
+  resume(connection: Deno.PointerValue, server: string): void {
+    const session = this.#sessions.get(server);
+    if (session !== undefined) ssl.SSL_set_session(connection, session);
+  }
+
+  /** Of a client: keeps the session of an `SSL*` for the next connection to this server. */
+  keep(connection: Deno.PointerValue, server: string): void {
+    if (!this.#resumption || this.#context === null) return;
+    const session = ssl.SSL_get1_session(connection);
+    if (session === null) return;
+    const before = this.#sessions.get(server);
+    if (ssl.SSL_SESSION_is_resumable(session) !== 1) return ssl.SSL_SESSION_free(session);
+    if (before !== undefined) ssl.SSL_SESSION_free(before);
+    else if (this.#sessions.size >= keptSessions) this.#dropOldest();
+    this.#sessions.set(server, session);
+  }
+
+  #dropOldest(): void {
+    for (const [server, session] of this.#sessions) {
+      this.#sessions.delete(server);
+      return ssl.SSL_SESSION_free(session);
+    }
   }
 
   #configure(options: TlsContextOptions): void {
@@ -74,16 +120,24 @@ export class TlsContext {
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, SSL_MODES, null);
     // One read(2) takes a whole record, not its header first.
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1n, null);
-    ssl.SSL_CTX_set_num_tickets(context, 0);
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, versions[options.maximumVersion], null);
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, null);
+    ssl.SSL_CTX_set_session_id_context(context, sessionIdContext, sessionIdContext.length);
+    ssl.SSL_CTX_set_timeout(context, sessionLifetime);
+    ssl.SSL_CTX_set_num_tickets(context, options.resumption ? 1 : 0);
+    if (!options.resumption) ssl.SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     if (options.certificateChain !== "") this.#useCertificate(options.certificateChain, options.privateKey);
-    if (options.trustBundle !== "") {
+    const required = options.requirePeerCertificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+    if (options.systemTrust) {
+      ssl.SSL_CTX_set_default_verify_paths(context);
+      ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | required, null);
+    } else if (options.trustBundle !== "") {
       const store = ssl.SSL_CTX_get_cert_store(context);
       const count = eachCertificate(options.trustBundle, (certificate) => {
         crypto.X509_STORE_add_cert(store, certificate);
         crypto.X509_free(certificate);
       });
       if (count === 0) throw new TlsContextError("the trust bundle holds no certificate");
-      const required = options.requirePeerCertificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
       ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | required, null);
     } else if (options.requirePeerCertificate) {
       throw new TlsContextError("a peer certificate is required but there is no trust bundle to verify it with");

@@ -25,8 +25,15 @@ export class TlsSession {
   failure = "";
   /** A read failed because the peer had closed the connection without saying so within TLS. */
   truncated = false;
+  #established = false;
 
-  constructor(context: TlsContext, socket: Socket, serverName: string) {
+  /** @param server of a client: names the server whose earlier session may be resumed; empty: none */
+  constructor(
+    private readonly context: TlsContext,
+    socket: Socket,
+    serverName: string,
+    private readonly server = "",
+  ) {
     this.#session = ssl.SSL_new(context.pointer);
     if (this.#session === null) throw new Error(`cannot make a TLS session: ${opensslError()}`);
     ssl.SSL_set_fd(this.#session, socket.descriptor);
@@ -38,6 +45,7 @@ export class TlsSession {
         const name = new TextEncoder().encode(serverName + "\0");
         ssl.SSL_ctrl(this.#session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name);
       }
+      if (server !== "") context.resume(this.#session, server);
     }
   }
 
@@ -50,7 +58,10 @@ export class TlsSession {
   /** One step of the handshake: one of the `HANDSHAKE_…` values. */
   handshake(): number {
     const result = ssl.SSL_do_handshake(this.#open());
-    if (result === 1) return HANDSHAKE_DONE;
+    if (result === 1) {
+      this.#established = true;
+      return HANDSHAKE_DONE;
+    }
     const reason = ssl.SSL_get_error(this.#session, result);
     if (reason === SSL_ERROR_WANT_READ) return HANDSHAKE_WANTS_READ;
     if (reason === SSL_ERROR_WANT_WRITE) return HANDSHAKE_WANTS_WRITE;
@@ -133,6 +144,8 @@ export class TlsSession {
   close(): void {
     const session = this.#open();
     this.#session = null;
+    // TLS 1.3 tickets arrive after the handshake: the session is whole when the connection ends.
+    if (this.#established && this.server !== "") this.context.keep(session, this.server);
     if (ssl.SSL_shutdown(session) < 0) crypto.ERR_clear_error();
     ssl.SSL_free(session);
   }

@@ -79,7 +79,8 @@ export class Connector implements Watcher {
     if (this.host.tls === null) return this.#done("", "");
     this.#context = this.host.contextSlot!.context;
     if (this.#context === null) return this.#fail("no certificate yet for this workload");
-    this.#tls = new TlsSession(this.#context, this.#socket, this.host.tls.sni);
+    const { sni } = this.host.tls;
+    this.#tls = new TlsSession(this.#context, this.#socket, sni, `${this.host.label} ${sni}`);
     if (this.http1Only) this.#tls.offer(this.host.tls.alpn.filter((protocol) => !protocol.endsWith("h2")));
     this.#handshake();
   }
@@ -139,5 +140,13 @@ export class Connector implements Watcher {
 function hasExpectedName(certificate: Uint8Array | null, principal: string, expected: string[]): boolean {
   if (certificate === null) return false;
   if (principal !== "") return expected.includes(principal);
-  return certificateNames(certificate).dnsNames.some((name) => expected.includes(name));
+  const { dnsNames } = certificateNames(certificate);
+  return expected.some((name) => !name.includes(":") && dnsNames.some((found) => coversName(found, name)));
+}
+
+/** RFC 9525 §6.3: a wildcard stands for exactly one label, the first. */
+function coversName(found: string, name: string): boolean {
+  const [one, other] = [found.toLowerCase(), name.toLowerCase()];
+  return one === other ||
+    (one.startsWith("*.") && other.includes(".") && one.slice(1) === other.slice(other.indexOf(".")));
 }

@@ -1,5 +1,10 @@
 /** The TLS contexts of one proxy: built from its secrets, shared by all who need the same, replaced when a secret is. */
-import type { DownstreamTlsConfig, SecretConfig, UpstreamTlsConfig } from "../config/model.ts";
+import {
+  type DownstreamTlsConfig,
+  type SecretConfig,
+  systemTrustBundle,
+  type UpstreamTlsConfig,
+} from "../config/model.ts";
 import { TlsContext, type TlsContextOptions } from "../sys/tls_context.ts";
 
 /** A place for a context: `null` until its secrets have arrived. */
@@ -10,7 +15,7 @@ export interface ContextSlot {
 interface Entry extends ContextSlot {
   certificate: string;
   trustBundle: string;
-  options: Omit<TlsContextOptions, "certificateChain" | "privateKey" | "trustBundle">;
+  options: Omit<TlsContextOptions, "certificateChain" | "privateKey" | "trustBundle" | "systemTrust">;
 }
 
 export class TlsContexts {
@@ -38,6 +43,8 @@ export class TlsContexts {
       requirePeerCertificate: tls.requireClientCertificate,
       alpn: tls.alpn,
       minimumVersion: tls.minimumVersion,
+      maximumVersion: tls.maximumVersion ?? "1.3",
+      resumption: tls.sessionResumption ?? true,
     });
   }
 
@@ -47,6 +54,8 @@ export class TlsContexts {
       requirePeerCertificate: tls.trustBundle !== "",
       alpn: tls.alpn,
       minimumVersion: tls.minimumVersion ?? "1.2",
+      maximumVersion: tls.maximumVersion ?? "1.3",
+      resumption: tls.sessionResumption ?? true,
     });
   }
 
@@ -64,7 +73,9 @@ export class TlsContexts {
   #build(entry: Entry): void {
     const certificate = this.#secrets.get(entry.certificate);
     const trust = this.#secrets.get(entry.trustBundle);
-    if ((entry.certificate !== "" && certificate === undefined) || (entry.trustBundle !== "" && trust === undefined)) {
+    const systemTrust = entry.trustBundle === systemTrustBundle;
+    const needsBundle = entry.trustBundle !== "" && !systemTrust;
+    if ((entry.certificate !== "" && certificate === undefined) || (needsBundle && trust === undefined)) {
       return;
     }
     const context = new TlsContext({
@@ -72,6 +83,7 @@ export class TlsContexts {
       certificateChain: certificate?.certificateChain ?? "",
       privateKey: certificate?.privateKey ?? "",
       trustBundle: trust?.trustBundle ?? "",
+      systemTrust,
     });
     entry.context?.close();
     entry.context = context;

@@ -423,6 +423,24 @@ Deno.test("a TCP server whose identity is not the expected one gets no byte", as
   assert.equal(backend.connections, 0);
 });
 
+Deno.test("connections that resume a session have the identities of the first", async () => {
+  await using backend = new TcpServer(echo);
+  await using mesh = await TcpMesh.start(backend.port);
+  for (let i = 0; i < 4; i++) {
+    using connection = await connect(mesh.port);
+    await writeAll(connection, bytes("x"));
+    assert.equal(text(await readExactly(connection, 1)), "x");
+  }
+  for (const reporter of ["source", "destination"]) {
+    const opened = sum(mesh.proxy.threads.series(), "istio_tcp_connections_opened_total", {
+      reporter,
+      source_principal: "spiffe://cluster.local/ns/default/sa/productpage",
+      destination_principal: "spiffe://cluster.local/ns/default/sa/database",
+    });
+    assert.equal(opened, 4, reporter);
+  }
+});
+
 Deno.test("new certificates do not touch a live TCP connection", async () => {
   await using backend = new TcpServer(echo);
   await using mesh = await TcpMesh.start(backend.port);

@@ -22,6 +22,8 @@ Deno.test("translates a cluster with all that is implemented", () => {
           subjectAltNames: ["spiffe://cluster.local/ns/default/sa/reviews"],
           alpn: ["istio-http/1.1", "istio", "http/1.1"],
           minimumVersion: "1.2",
+          maximumVersion: "1.3",
+          sessionResumption: true,
         },
       },
       { match: {}, tls: null },

@@ -48,6 +48,8 @@ Deno.test("translates a listener with a chain for mutual TLS and one for plainte
       requireClientCertificate: true,
       alpn: ["http/1.1"],
       minimumVersion: "1.3",
+      maximumVersion: "1.3",
+      sessionResumption: true,
     },
     http: {
       statPrefix: "inbound_9080",
@@ -205,10 +207,16 @@ Deno.test("refuses TLS that it cannot serve, by its path", () => {
     refused({ commonTlsContext: certificate, requireClientCertificate: true }),
     ".require_client_certificate",
   );
-  assert.equal(
-    refused({ commonTlsContext: { ...certificate, tlsParams: { tlsMaximumProtocolVersion: "TLSv1_2" } } }),
-    ".common_tls_context.tls_params.tls_maximum_protocol_version",
-  );
+  const versions = (minimum: string, maximum: string) =>
+    refused({
+      commonTlsContext: {
+        ...certificate,
+        tlsParams: { tlsMinimumProtocolVersion: minimum, tlsMaximumProtocolVersion: maximum },
+      },
+    });
+  assert.equal(versions("TLSv1_2", "TLSv1_2"), "");
+  assert.equal(versions("TLSv1_3", "TLSv1_2"), ".common_tls_context.tls_params.tls_minimum_protocol_version");
+  assert.equal(versions("TLS_AUTO", "TLSv1_1"), ".common_tls_context.tls_params.tls_maximum_protocol_version");
   assert.equal(
     refused({ commonTlsContext: { ...certificate, tlsParams: { tlsMinimumProtocolVersion: "TLSv1_1" } } }),
     ".common_tls_context.tls_params.tls_minimum_protocol_version",

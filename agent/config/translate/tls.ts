@@ -13,7 +13,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import type { DownstreamTlsConfig, UpstreamTlsConfig } from "../model.ts";
+import { type DownstreamTlsConfig, systemTrustBundle, type UpstreamTlsConfig } from "../model.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 import { requireAds } from "./values.ts";
@@ -24,6 +24,7 @@ interface CommonTls {
   subjectAltNames: string[];
   alpn: string[];
   minimumVersion: "1.2" | "1.3";
+  maximumVersion: "1.2" | "1.3";
 }
 
 /** The server's end of a filter chain; `null`: plaintext. */
@@ -39,7 +40,12 @@ export function downstreamTls(socket: TransportSocket | undefined, place: Place)
     !requireClientCertificate || common.trustBundle !== "",
     "needs a trust bundle to verify the certificate with",
   );
-  return { ...common, requireClientCertificate };
+  const tickets = context.sessionTicketKeysType;
+  return {
+    ...common,
+    requireClientCertificate,
+    sessionResumption: !(tickets.case === "disableStatelessSessionResumption" && tickets.value),
+  };
 }
 
 /** The client's end towards an endpoint; `null`: plaintext. */
@@ -47,7 +53,11 @@ export function upstreamTls(socket: TransportSocket | undefined, place: Place): 
   if (isPlaintext(socket)) return null;
   const at = place.field("typed_config");
   const context = unpack(socket?.configType.value, UpstreamTlsContextSchema, at);
-  return { ...commonTls(context.commonTlsContext, at.field("common_tls_context")), sni: context.sni };
+  return {
+    ...commonTls(context.commonTlsContext, at.field("common_tls_context")),
+    sni: context.sni,
+    sessionResumption: context.maxSessionKeys !== 0,
+  };
 }
 
 function isPlaintext(socket: TransportSocket | undefined): boolean {
@@ -62,7 +72,7 @@ function commonTls(context: CommonTlsContext | undefined, place: Place): CommonT
     certificate: certificates.length === 0 ? "" : secretName(certificates[0], certificatesPlace.item(0)),
     ...validation(context, place),
     alpn: context?.alpnProtocols ?? [],
-    minimumVersion: minimumVersion(context?.tlsParams, place.field("tls_params")),
+    ...versions(context?.tlsParams, place.field("tls_params")),
   };
 }
 
@@ -87,10 +97,13 @@ function subjectAltNames(context: CertificateValidationContext | undefined, plac
   if (context?.trustedCa !== undefined) place.field("trusted_ca").refuse("want the trust bundle as a secret");
   return (context?.matchTypedSubjectAltNames ?? []).map(({ sanType, matcher }, index) => {
     const at = place.field("match_typed_subject_alt_names").item(index);
-    at.field("san_type").require(sanType === SubjectAltNameMatcher_SanType.URI, "want URI");
+    const { URI, DNS } = SubjectAltNameMatcher_SanType;
+    at.field("san_type").require(sanType === URI || sanType === DNS, "want URI or DNS");
     if (matcher?.matchPattern.case !== "exact") return at.field("matcher").refuse("want exact");
     at.field("matcher.ignore_case").require(!matcher.ignoreCase, "is not implemented");
-    return matcher.matchPattern.value;
+    const { value } = matcher.matchPattern;
+    at.field("matcher.exact").require(value.includes(":") === (sanType === URI), "want a URI, or a DNS name for DNS");
+    return value;
   });
 }
 
@@ -100,21 +113,23 @@ function secretName({ name, sdsConfig }: SdsSecretConfig, place: Place): string 
   return name;
 }
 
-/** The maximum is always 1.3. (A stock Envoy as a client goes up to 1.2 unless it is told.) */
-function minimumVersion(parameters: TlsParameters | undefined, place: Place): "1.2" | "1.3" {
+/** Left to the default, the maximum is 1.3. (A stock Envoy as a client goes up to 1.2 unless it is told.) */
+function versions(parameters: TlsParameters | undefined, place: Place) {
   const { TLS_AUTO, TLSv1_2, TLSv1_3 } = Protocol;
-  const minimum = parameters?.tlsMinimumProtocolVersion ?? TLS_AUTO;
-  const maximum = parameters?.tlsMaximumProtocolVersion ?? TLS_AUTO;
-  place.field("tls_maximum_protocol_version").require(maximum === TLS_AUTO || maximum === TLSv1_3, "want TLSv1_3");
-  place.field("tls_minimum_protocol_version").require(
-    minimum === TLS_AUTO || minimum === TLSv1_2 || minimum === TLSv1_3,
-    "want TLSv1_2 or TLSv1_3",
-  );
-  return minimum === TLSv1_3 ? "1.3" : "1.2";
+  const version = (protocol: Protocol, absent: "1.2" | "1.3", at: Place) => {
+    at.require(protocol === TLS_AUTO || protocol === TLSv1_2 || protocol === TLSv1_3, "want TLSv1_2 or TLSv1_3");
+    return protocol === TLS_AUTO ? absent : protocol === TLSv1_3 ? "1.3" : "1.2";
+  };
+  const { tlsMinimumProtocolVersion = TLS_AUTO, tlsMaximumProtocolVersion = TLS_AUTO } = parameters ?? {};
+  const maximumVersion = version(tlsMaximumProtocolVersion, "1.3", place.field("tls_maximum_protocol_version"));
+  const at = place.field("tls_minimum_protocol_version");
+  const minimumVersion = version(tlsMinimumProtocolVersion, "1.2", at);
+  at.require(minimumVersion <= maximumVersion, "want at most the maximum");
+  return { minimumVersion, maximumVersion } as const;
 }
 
 /** Names of the secrets that TLS configurations refer to, each once. */
 export function secretNamesOf(configurations: (DownstreamTlsConfig | UpstreamTlsConfig | null)[]): string[] {
   const names = configurations.flatMap((tls) => tls === null ? [] : [tls.certificate, tls.trustBundle]);
-  return [...new Set(names.filter((name) => name !== ""))];
+  return [...new Set(names.filter((name) => name !== "" && name !== systemTrustBundle))];
 }

@@ -18,15 +18,18 @@ import {
 } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { message } from "./message_fields.ts";
 
-const noResumption = "sessions are never resumed, so there is nothing to switch off";
+const noSessionCache = "sessions are kept in tickets only, so there is nothing to switch off";
 
 export const tlsFields = [
   message(RawBufferSchema, ""),
-  message(UpstreamTlsContextSchema, "common_tls_context sni"),
-  message(DownstreamTlsContextSchema, "common_tls_context require_client_certificate", {
-    disable_stateless_session_resumption: noResumption,
-    disable_stateful_session_resumption: noResumption,
-  }),
+  message(UpstreamTlsContextSchema, "common_tls_context sni max_session_keys"),
+  message(
+    DownstreamTlsContextSchema,
+    "common_tls_context require_client_certificate disable_stateless_session_resumption",
+    {
+      disable_stateful_session_resumption: noSessionCache,
+    },
+  ),
   message(
     CommonTlsContextSchema,
     `tls_params tls_certificate_sds_secret_configs validation_context_sds_secret_config combined_validation_context
