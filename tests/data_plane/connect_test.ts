@@ -14,6 +14,7 @@ import {
   simpleSetup,
   TestProxy,
 } from "./harness.ts";
+import { TwoProxies } from "./two_proxies.ts";
 import { exchangeUntilEnd, RawBackend, RawConnection, statusOf, until } from "./raw_sockets.ts";
 
 const asking = "CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n";
@@ -115,6 +116,20 @@ Deno.test("HTTP through a tunnel is between the two ends", async () => {
     }).end();
   });
   assert.match(text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\ninside$/);
+});
+
+Deno.test("a tunnel to a workload of the mesh goes through mutual TLS, in the protocol that the caller speaks", async () => {
+  await using backend = new Backend((request) =>
+    new Response(request.headers.get("x-forwarded-client-cert") ?? "none")
+  );
+  const http = { forwardClientCertDetails: "APPEND_FORWARD" } as const;
+  await using mesh = await TwoProxies.start(backend.port, http);
+  await mesh.proxy.update({ proxy: "productpage", routes: [routes([connectRoute()])] });
+  const { stdout, stderr } = await new Deno.Command("curl", {
+    args: ["-sS", "-p", "-x", `http://127.0.0.1:${mesh.port}`, "http://reviews:9080/"],
+  }).output();
+  const told = new TextDecoder().decode(stdout);
+  assert.match(told, /spiffe:\/\/cluster\.local\/ns\/default\/sa\/reviews;Hash=/, new TextDecoder().decode(stderr));
 });
 
 Deno.test("curl reaches a host through a tunnel", async () => {
