@@ -32,7 +32,7 @@ export async function install(program: "h2spec" | "h2specd"): Promise<{ path: st
   }
 }
 
-/** Runs one of the programs and reads its report. */
+/** Runs h2spec and reads its report. */
 export async function run(path: string, args: string[], folder: string): Promise<Case[]> {
   const report = `${folder}/report.xml`;
   await new Deno.Command(path, { args: [...args, "--junit-report", report], stdout: "null", stderr: "null" }).output();
