@@ -3,8 +3,10 @@
  * (https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier). The main thread's sweep lifts
  * ejections when their time is over.
  */
-import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
+import type { OutlierDetectionConfig } from "../config/model.ts";
+import { HostSlot } from "../config/shared_memory.ts";
 import type { Cluster, Host } from "./cluster.ts";
+import { ejectHost, isEnforced } from "./ejection.ts";
 
 /** A response arrived from the host. */
 export function recordResponse(cluster: Cluster, host: Host, status: number): void {
@@ -13,23 +15,16 @@ export function recordResponse(cluster: Cluster, host: Host, status: number): vo
   if (status >= 500) Atomics.add(shared, host.slot + HostSlot.errors, 1);
   const detection = cluster.config.outlierDetection;
   if (detection === null) return;
-  const local = host.slot + HostSlot.consecutiveLocalOriginFailure;
-  if (Atomics.load(shared, local) !== 0) Atomics.store(shared, local, 0);
-  count(cluster, host, HostSlot.consecutive5xx, status >= 500, detection.consecutive5xx);
-  const gatewayFailure = status >= 502 && status <= 504;
-  count(cluster, host, HostSlot.consecutiveGatewayFailure, gatewayFailure, detection.consecutiveGatewayFailure);
+  judge(cluster, host, detection, status);
+  if (detection.splitExternalLocalOriginErrors) judgeLocal(cluster, host, detection, true);
 }
 
 /** A connection came about that carries no responses by which to judge the host: TCP (Envoy: as a response of 200). */
 export function recordConnected(cluster: Cluster, host: Host): void {
   const detection = cluster.config.outlierDetection;
   if (detection === null) return;
-  if (detection.splitExternalLocalOriginErrors) {
-    count(cluster, host, HostSlot.consecutiveLocalOriginFailure, false, 0);
-  } else {
-    count(cluster, host, HostSlot.consecutive5xx, false, 0);
-    count(cluster, host, HostSlot.consecutiveGatewayFailure, false, 0);
-  }
+  if (detection.splitExternalLocalOriginErrors) judgeLocal(cluster, host, detection, true);
+  else judge(cluster, host, detection, 200);
 }
 
 /** No response came: connecting failed, the connection broke or time ran out. */
@@ -37,17 +32,52 @@ export function recordLocalFailure(cluster: Cluster, host: Host): void {
   Atomics.add(cluster.shared, host.slot + HostSlot.errors, 1);
   const detection = cluster.config.outlierDetection;
   if (detection === null) return;
-  if (detection.splitExternalLocalOriginErrors) {
-    const slot = HostSlot.consecutiveLocalOriginFailure;
-    count(cluster, host, slot, true, detection.consecutiveLocalOriginFailure);
-  } else {
-    // Without the split they count as a 503 would.
-    count(cluster, host, HostSlot.consecutive5xx, true, detection.consecutive5xx);
-    count(cluster, host, HostSlot.consecutiveGatewayFailure, true, detection.consecutiveGatewayFailure);
-  }
+  if (detection.splitExternalLocalOriginErrors) judgeLocal(cluster, host, detection, false);
+  // Without the split it counts as a 503 would.
+  else judge(cluster, host, detection, 503);
 }
 
-function count(cluster: Cluster, host: Host, counter: number, failed: boolean, threshold: number): void {
+function judge(cluster: Cluster, host: Host, detection: OutlierDetectionConfig, status: number): void {
+  const { consecutive5xx, consecutiveGatewayFailure } = detection;
+  const failed = status >= 500;
+  Atomics.add(cluster.shared, host.slot + HostSlot.intervalRequests, 1);
+  if (!failed) Atomics.add(cluster.shared, host.slot + HostSlot.intervalSuccesses, 1);
+  const gatewayFailure = status >= 502 && status <= 504;
+  const { enforcingConsecutive5xx, enforcingConsecutiveGatewayFailure } = detection;
+  count(cluster, host, HostSlot.consecutive5xx, failed, consecutive5xx, enforcingConsecutive5xx);
+  count(
+    cluster,
+    host,
+    HostSlot.consecutiveGatewayFailure,
+    gatewayFailure,
+    consecutiveGatewayFailure,
+    enforcingConsecutiveGatewayFailure,
+  );
+}
+
+function judgeLocal(cluster: Cluster, host: Host, detection: OutlierDetectionConfig, success: boolean): void {
+  const { consecutiveLocalOriginFailure, enforcingConsecutiveLocalOriginFailure } = detection;
+  Atomics.add(cluster.shared, host.slot + HostSlot.intervalLocalRequests, 1);
+  if (success) Atomics.add(cluster.shared, host.slot + HostSlot.intervalLocalSuccesses, 1);
+  count(
+    cluster,
+    host,
+    HostSlot.consecutiveLocalOriginFailure,
+    !success,
+    consecutiveLocalOriginFailure,
+    enforcingConsecutiveLocalOriginFailure,
+  );
+}
+
+/** @param enforcing percent of the findings that lead to an ejection; absent: all */
+function count(
+  cluster: Cluster,
+  host: Host,
+  counter: number,
+  failed: boolean,
+  threshold: number,
+  enforcing: number | undefined,
+): void {
   const shared = cluster.shared;
   const at = host.slot + counter;
   if (!failed) {
@@ -57,25 +87,15 @@ function count(cluster: Cluster, host: Host, counter: number, failed: boolean, t
   const failures = Atomics.add(shared, at, 1) + 1;
   if (threshold > 0 && failures >= threshold) {
     Atomics.store(shared, at, 0);
-    eject(cluster, host);
+    if (isEnforced(enforcing ?? 100, Math.random())) eject(cluster, host);
   }
 }
 
 function eject(cluster: Cluster, host: Host): void {
-  const shared = cluster.shared;
   const detection = cluster.config.outlierDetection!;
-  const ejectedAt = cluster.config.slot + ClusterSlot.ejectedHosts;
-  const ejected = Atomics.load(shared, ejectedAt);
-  // The first ejection is always allowed; further ones while fewer than the limit are out.
-  if (ejected > 0 && ejected * 100 >= detection.maxEjectionPercent * cluster.size) return;
-  if (Atomics.compareExchange(shared, host.slot + HostSlot.ejected, 0, 2) !== 0) return;
-  const times = Atomics.add(shared, host.slot + HostSlot.ejections, 1) + 1;
-  const duration = Math.min(detection.baseEjectionTime * times, detection.maxEjectionTime);
-  const until = Math.ceil(cluster.thread.secondsSinceStart() + duration / 1000);
-  Atomics.store(shared, host.slot + HostSlot.ejectedUntil, until);
-  Atomics.add(shared, ejectedAt, 1);
-  Atomics.store(shared, host.slot + HostSlot.ejected, 1);
-  Atomics.add(shared, cluster.config.slot + ClusterSlot.healthVersion, 1);
+  const target = { hostSlot: host.slot, clusterSlot: cluster.config.slot, clusterSize: cluster.size };
+  const duration = ejectHost(cluster.shared, target, detection, cluster.thread.secondsSinceStart(), Math.random());
+  if (duration === null) return;
   cluster.thread.log("info", "endpoint ejected", {
     cluster: cluster.config.name,
     endpoint: host.label,

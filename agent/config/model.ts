@@ -324,6 +324,10 @@ export interface ClusterConfig {
   /** `static` and `eds` take {@link EndpointsConfig}; `blackhole` has no endpoint, `passthrough` dials what the caller named. */
   type: "static" | "eds" | "passthrough";
   lbPolicy: "ROUND_ROBIN" | "LEAST_REQUEST" | "RANDOM" | "RING_HASH" | "MAGLEV";
+  /** Of LEAST_REQUEST: hosts drawn to compare, and how strongly load counts against a host's weight; absent: 2 and 1. */
+  leastRequest?: { choiceCount: number; activeRequestBias: number };
+  /** Of ROUND_ROBIN and LEAST_REQUEST: new hosts come to their weight bit by bit; the window is in milliseconds. */
+  slowStart?: { window: number; aggression: number; minimumWeightPercent: number };
   /** Of RING_HASH. */
   ringHash?: { minimumSize: number; maximumSize: number; hashFunction: "XX_HASH" | "MURMUR_HASH_2" };
   /** Size of MAGLEV's table, a prime number. */
@@ -346,10 +350,6 @@ export interface ClusterConfig {
    * Set where the hosts speak HTTP/2: on plaintext connections by prior knowledge, under TLS as ALPN offers it. At most
    * this many streams a connection, fewer where the host says so.
    */
-  /** Of LEAST_REQUEST: hosts drawn to compare, and how strongly load counts against a host's weight; absent: 2 and 1. */
-  leastRequest?: { choiceCount: number; activeRequestBias: number };
-  /** Of ROUND_ROBIN and LEAST_REQUEST: new hosts come to their weight bit by bit; the window is in milliseconds. */
-  slowStart?: { window: number; aggression: number; minimumWeightPercent: number };
   http2?: { maxConcurrentStreams: number };
   /** Envoy's healthy_panic_threshold in percent; where it is set it goes before {@link EndpointsConfig.panicThreshold}. */
   panicThreshold?: number;
@@ -395,6 +395,24 @@ export interface OutlierDetectionConfig {
   baseEjectionTime: number;
   maxEjectionTime: number;
   maxEjectionPercent: number;
+  /** Percent of the findings of each detector by number that lead to an ejection; absent: 100. */
+  enforcingConsecutive5xx?: number;
+  enforcingConsecutiveGatewayFailure?: number;
+  enforcingConsecutiveLocalOriginFailure?: number;
+  /** Up to so much longer is an ejection, at random; absent: 0. */
+  maxEjectionTimeJitter?: number;
+  /** Whether one host may be ejected whatever {@link maxEjectionPercent} says; absent: it may. */
+  alwaysEjectOneHost?: boolean;
+  /** Hosts that succeed less often than the others; absent: off. */
+  successRate?: EnforcedPercent & { minimumHosts: number; requestVolume: number; stdevFactor: number };
+  /** Hosts that fail too often; absent: off. */
+  failurePercentage?: EnforcedPercent & { minimumHosts: number; requestVolume: number; threshold: number };
+}
+
+/** Percent of a detector's findings that lead to an ejection, by what it has counted. */
+interface EnforcedPercent {
+  enforcing: number;
+  enforcingLocalOrigin: number;
 }
 
 /** The endpoints of one cluster, by priority. */

@@ -46,7 +46,13 @@ export const HostSlot = {
   requests: 7,
   errors: 8,
   activeConnections: 9,
-  length: 10,
+  /** Since outlier detection's last analysis: requests that were answered or failed, and those that succeeded. */
+  intervalRequests: 10,
+  intervalSuccesses: 11,
+  /** The same of connecting and receiving alone, where local failures count apart. */
+  intervalLocalRequests: 12,
+  intervalLocalSuccesses: 13,
+  length: 14,
 } as const;
 
 /** Upper bounds in milliseconds of `istio_request_duration_milliseconds`: Envoy's histogram buckets. */

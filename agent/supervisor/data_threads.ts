@@ -1,6 +1,7 @@
 /** The data threads as one: configuration goes in, metrics come out, crashed threads are replaced. */
 import { logger } from "../../log/log.ts";
 import { metricSlots, sharedSlots } from "../config/shared_memory.ts";
+import { analyzeOutliers } from "./outlier_analysis.ts";
 import { sweepOutliers } from "./outlier_sweep.ts";
 import { copySeries, type Series, ThreadMetrics } from "./series.ts";
 import { Slots } from "./slots.ts";
@@ -147,6 +148,11 @@ export class DataThreads {
   #sweep(): void {
     const now = (performance.now() - this.#epoch) / 1000;
     sweepOutliers(this.slots.counters, this.slots.hosts(), now, this.#lastSweep);
+    const detecting = this.slots.detecting();
+    for (const one of analyzeOutliers(this.slots.counters, detecting, now, this.#lastSweep, Math.random)) {
+      const { proxy, cluster, host, duration } = one;
+      log.info("endpoint ejected by its success rate", { workload: proxy, cluster, endpoint: host, ms: duration });
+    }
     this.#lastSweep = now;
   }
 }

@@ -1,6 +1,7 @@
 /** Gives clusters and endpoints their places in the counters that all threads share. */
 import { ClusterSlot, HostSlot, sharedSlots } from "../config/shared_memory.ts";
-import type { ClusterConfig, EndpointsConfig } from "../config/model.ts";
+import type { ClusterConfig, EndpointsConfig, OutlierDetectionConfig } from "../config/model.ts";
+import type { DetectingCluster } from "./outlier_analysis.ts";
 
 /**
  * How long a freed slot rests before it is zeroed and given away: requests that began under the old configuration
@@ -13,6 +14,8 @@ interface ClusterPlace {
   slot: number;
   /** By `address:port`. */
   hosts: Map<string, number>;
+  /** `null` where outlier detection is off. */
+  detection: OutlierDetectionConfig | null;
   /** Outlier detection's analysis interval in milliseconds; 0 where it is off. */
   interval: number;
 }
@@ -56,6 +59,7 @@ export class Slots {
   /** The cluster with its slot: the same for the same name as long as the proxy has it. */
   placeCluster(proxy: string, cluster: ClusterConfig): ClusterConfig {
     const place = this.#place(proxy, cluster.name);
+    place.detection = cluster.outlierDetection;
     place.interval = cluster.outlierDetection?.interval ?? 0;
     return { ...cluster, slot: place.slot };
   }
@@ -105,6 +109,15 @@ export class Slots {
     }
   }
 
+  /** Every cluster whose outliers are detected. */
+  *detecting(): Generator<DetectingCluster> {
+    for (const [proxy, clusters] of this.#places) {
+      for (const [cluster, { slot, hosts, detection }] of clusters) {
+        if (detection !== null) yield { proxy, cluster, slot, detection, hosts };
+      }
+    }
+  }
+
   /** Every cluster that has a slot. */
   *clusters(): Generator<{ proxy: string; cluster: string; slot: number }> {
     for (const [proxy, clusters] of this.#places) {
@@ -117,7 +130,7 @@ export class Slots {
     this.#places.set(proxy, clusters);
     let place = clusters.get(cluster);
     if (place === undefined) {
-      place = { slot: this.#allocate(ClusterSlot.length), hosts: new Map(), interval: 0 };
+      place = { slot: this.#allocate(ClusterSlot.length), hosts: new Map(), detection: null, interval: 0 };
       clusters.set(cluster, place);
     }
     return place;

@@ -87,6 +87,40 @@ Deno.test("fills in Envoy's defaults of outlier detection", () => {
   assert.equal(detection({ enforcingConsecutiveGatewayFailure: 100 }).consecutiveGatewayFailure, 5);
 });
 
+Deno.test("translates the detectors of success rate and failure percentage, the first on by default", () => {
+  const detection = (fields: JsonObject) =>
+    translateCluster(message(ClusterSchema, { name: "c", outlierDetection: fields })).cluster.outlierDetection!;
+  const successRate = {
+    minimumHosts: 5,
+    requestVolume: 100,
+    stdevFactor: 1900,
+    enforcing: 100,
+    enforcingLocalOrigin: 0,
+  };
+  assert.deepEqual(detection({}).successRate, successRate);
+  assert.deepEqual(detection({ splitExternalLocalOriginErrors: true }).successRate, {
+    ...successRate,
+    enforcingLocalOrigin: 100,
+  });
+  const all = detection({
+    enforcingSuccessRate: 0,
+    enforcingConsecutive5xx: 50,
+    enforcingFailurePercentage: 70,
+    failurePercentageThreshold: 60,
+    maxEjectionTimeJitter: "2s",
+    alwaysEjectOneHost: false,
+  });
+  assert.equal(all.successRate, undefined);
+  assert.deepEqual(all.failurePercentage, {
+    minimumHosts: 5,
+    requestVolume: 50,
+    threshold: 60,
+    enforcing: 70,
+    enforcingLocalOrigin: 0,
+  });
+  assert.deepEqual([all.enforcingConsecutive5xx, all.maxEjectionTimeJitter, all.alwaysEjectOneHost], [50, 2000, false]);
+});
+
 Deno.test("gives the endpoints that stand in a static cluster, with its panic threshold", () => {
   const { endpoints } = translateCluster(message(ClusterSchema, {
     name: "c",
@@ -166,10 +200,9 @@ const refusals: [string, JsonObject, string][] = [
   ["EDS without a source", { type: "EDS" }, "eds_cluster_config.eds_config"],
   ["active health checks", { healthChecks: [{}] }, "health_checks"],
   ["no time to connect", { connectTimeout: "0s" }, "connect_timeout"],
-  ["success rate ejection, on by default", { outlierDetection: {} }, "outlier_detection.enforcing_success_rate"],
   [
-    "ejection of a part of the time",
-    { outlierDetection: { enforcingSuccessRate: 0, enforcingConsecutive5xx: 50 } },
+    "more than everything",
+    { outlierDetection: { enforcingConsecutive5xx: 150 } },
     "outlier_detection.enforcing_consecutive_5xx",
   ],
   [

@@ -60,7 +60,9 @@ export const clusterFields = [
     `consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate
      consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors
      consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate
-     enforcing_failure_percentage enforcing_failure_percentage_local_origin max_ejection_time`,
+     enforcing_failure_percentage enforcing_failure_percentage_local_origin max_ejection_time max_ejection_time_jitter always_eject_one_host
+     success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor failure_percentage_threshold
+     failure_percentage_minimum_hosts failure_percentage_request_volume`,
   ),
   message(UpstreamConnectionOptionsSchema, "tcp_keepalive"),
   message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
