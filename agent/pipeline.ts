@@ -96,6 +96,7 @@ function prepareHead(
 /** The request's id as the upstream sees it: the caller's, or one that was made. */
 function writtenRequestId({ head }: Exchange): string {
   return /\r\nx-request-id: ([^\r]*)/.exec(latin1(head.bytes, head.start, head.end))?.[1] ?? "";
+}
 
 /** Requests with the same hash go to the same host; a cookie that is made for it goes out with the response. */
 function hashRequest(exchange: Exchange, head: RequestHead, policies: HashPolicies): boolean {
@@ -105,5 +106,4 @@ function hashRequest(exchange: Exchange, head: RequestHead, policies: HashPolici
   return policies.hash(head, connection, exchange.hashKey, (cookie) => {
     exchange.responseMutations[0] = exchange.responseMutations[0].adding("set-cookie", cookie);
   });
-}
 }

@@ -39,9 +39,9 @@ export interface ForwardAction {
   hostRewrite: Uint8Array | null;
   /** Protocols (lower case) that the route allows or forbids, whatever the connection manager says. */
   upgrades: ReadonlyMap<string, boolean>;
-}
   /** `null`: requests have nothing in common that decides their host. */
   hashPolicies: HashPolicies | null;
+}
 
 export interface Route {
   name: string;
@@ -150,6 +150,6 @@ function compileForward(action: RouteActionConfig): ForwardAction {
     },
     hostRewrite: action.hostRewrite === "" ? null : ascii(action.hostRewrite),
     upgrades: new Map(Object.entries(action.upgrades ?? {})),
+    hashPolicies: action.hashPolicies === undefined ? null : new HashPolicies(action.hashPolicies),
   };
 }
-    hashPolicies: action.hashPolicies === undefined ? null : new HashPolicies(action.hashPolicies),
