@@ -12,6 +12,7 @@ import { CONNECT } from "./decode/http1/upgrade.ts";
 import { Known } from "./decode/known_headers.ts";
 import { keepTrailers } from "./decode/trailers.ts";
 import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
+import { noShadows, startShadows } from "./filters/mirror.ts";
 import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
 import { recordExchange, recordResponseHead } from "./record/record.ts";
 import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
@@ -76,6 +77,7 @@ export class Exchange implements UpstreamRequest {
   /** Where `x-envoy-attempt-count` stands in the head, as the last of its lines; -1: nowhere. */
   #attemptCountAt = -1;
   #ownHeaders: HeaderMutation["set"] = noHeaders;
+  #shadows = noShadows;
   #attemptStart = 0;
   #waitingIn: UpstreamSource | null = null;
   #tried: Host[] = [];
@@ -119,6 +121,10 @@ export class Exchange implements UpstreamRequest {
   /** Sends the request, whose head has been written, to a host of {@link cluster}. */
   forward(): void {
     const cluster = this.cluster!;
+    const { mirrors, timeout } = this.action!;
+    if (mirrors !== null && this.#attempts === 0) {
+      this.#shadows = startShadows(this, mirrors, this.downstream!.link.chain.proxy, timeout);
+    }
     this.#attempts++;
     if (this.#attemptCountAt >= 0) {
       this.head.end = this.head.start + this.#attemptCountAt;
@@ -178,15 +184,18 @@ export class Exchange implements UpstreamRequest {
       this.body.clear();
     } else if (keep) this.body.append(bytes, offset, size);
     if (this.upstream !== null) this.upstream.sendData(bytes, offset, size);
+    for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestData(bytes, offset, size);
   }
 
   onRequestTrailers(fields: Fields): void {
     if (this.upstream === null || this.#replayable) this.trailers = keepTrailers(fields);
     this.upstream?.sendTrailers(fields);
+    for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestTrailers(fields);
   }
 
   onRequestEnd(): void {
     this.requestComplete = true;
+    for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestEnd();
     this.upstream?.sendEnd();
     if (!this.#tunnel) this.#requestSent();
     else if (this.#tunnelHalfClosed) this.#endTunnel();
@@ -427,6 +436,8 @@ export class Exchange implements UpstreamRequest {
       const { slot } = this.cluster!.config;
       Atomics.sub(this.cluster!.shared, slot + ClusterSlot.activeRetries, 1);
     }
+    for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onOriginalDone();
+    this.#shadows = noShadows;
     recordExchange(this, downstream.link);
     this.downstream = null;
     this.#reset();

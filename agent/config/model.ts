@@ -212,6 +212,8 @@ export interface RouteEntryConfig {
 
 export interface RouteActionConfig {
   kind: "route";
+  /** Absent: none. */
+  mirrors?: MirrorConfig[];
   /** One entry for a plain `cluster`. Chosen in proportion to weight. */
   clusters: WeightedClusterConfig[];
   /** Whole timeout: from the end of the request to the end of the response; 0: none. Envoy's default of 15 s is filled in by translation. */
@@ -249,6 +251,15 @@ export type HashPolicyConfig =
     | { kind: "sourceAddress" }
     | { kind: "queryParameter"; name: string }
   );
+
+/** A cluster that gets copies of requests, whose responses nobody sees. */
+export interface MirrorConfig {
+  cluster: string;
+  /** Share of the requests; `null`: all. */
+  fraction: Fraction | null;
+  /** Whether the host stays as it is; otherwise `-shadow` is added to it. */
+  keepHost: boolean;
+}
 
 export interface WeightedClusterConfig {
   name: string;

@@ -27,7 +27,10 @@ export const ClusterSlot = {
   overflows: 9,
   /** Counts up with every change of a host's health: what was derived from it must be derived anew. */
   healthVersion: 10,
-  length: 11,
+  /** Copies of requests that were mirrored here, and those of them that were given up. */
+  shadows: 11,
+  shadowDrops: 12,
+  length: 13,
 } as const;
 
 /** Counters of one endpoint, at `slot + …`. */

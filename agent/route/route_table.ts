@@ -5,6 +5,7 @@ import type {
   DirectResponseConfig,
   FaultConfig,
   Fraction,
+  MirrorConfig,
   RedirectConfig,
   RouteActionConfig,
   RouteConfig,
@@ -41,6 +42,8 @@ export interface ForwardAction {
   upgrades: ReadonlyMap<string, boolean>;
   /** `null`: requests have nothing in common that decides their host. */
   hashPolicies: HashPolicies | null;
+  /** Clusters that get copies; `null`: none. */
+  mirrors: readonly MirrorConfig[] | null;
 }
 
 export interface Route {
@@ -149,6 +152,7 @@ function compileForward(action: RouteActionConfig): ForwardAction {
       substitution: action.regexRewrite.substitution.replaceAll("$", "\\$").replaceAll(/\\(\d)/g, "$$$1"),
     },
     hostRewrite: action.hostRewrite === "" ? null : ascii(action.hostRewrite),
+    mirrors: action.mirrors ?? null,
     upgrades: new Map(Object.entries(action.upgrades ?? {})),
     hashPolicies: action.hashPolicies === undefined ? null : new HashPolicies(action.hashPolicies),
   };

@@ -13,6 +13,8 @@ const clusterTotals = {
   upstream_rq_total: ClusterSlot.requests,
   upstream_rq_retry: ClusterSlot.retries,
   upstream_cx_overflow: ClusterSlot.overflows,
+  upstream_rq_shadow: ClusterSlot.shadows,
+  upstream_rq_shadow_dropped: ClusterSlot.shadowDrops,
 } as const;
 
 /** `/clusters`: per workload, cluster and endpoint, lines of `CLUSTER::…::NAME::VALUE`. */

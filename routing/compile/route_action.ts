@@ -6,6 +6,7 @@ import { parseDuration } from "../istio/duration.ts";
 import { type RouteAction, RouteActionSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { hashPolicy } from "./consistent_hash.ts";
 import { type HeaderFields, headerFields, joinHeaderFields } from "./header_operations.ts";
+import { mirrorPolicies } from "./mirror.ts";
 import { retryPolicy } from "./retry_policy.ts";
 
 /** A cluster, and what of a request decides its host there. */
@@ -51,6 +52,7 @@ export function routeAction(route: HTTPRoute, resolve: ResolveCluster): Compiled
       ? { case: "weightedClusters", value: { clusters: weightedClusters(destinations) } }
       : { case: "cluster", value: single.cluster.name },
     hashPolicy: hashPolicies(destinations.map(({ cluster }) => cluster)),
+    requestMirrorPolicies: mirrorPolicies(route, resolve),
     timeout: durationFromMs(route.timeout === undefined ? 0 : parseDuration(route.timeout)),
     retryPolicy: retryPolicy(route.retries),
     // Envoy replaces what matched: of a prefix the prefix, of an exact path or a regex the whole path.

@@ -17,6 +17,7 @@ import type {
 } from "../model.ts";
 import { hashPolicy } from "./hash_policy.ts";
 import { headerLevel } from "./header_mutation.ts";
+import { mirrors } from "./mirrors.ts";
 import { retryPolicy } from "./retry_policy.ts";
 import type { Place } from "./unsupported.ts";
 import { compiledPattern, inlineText, milliseconds, pattern } from "./values.ts";
@@ -89,6 +90,9 @@ function forward(
     prefixRewrite,
     regexRewrite: regexRewrite === undefined ? null : substitution(regexRewrite, place.field("regex_rewrite")),
     hostRewrite: hostRewriteSpecifier.case === "hostRewriteLiteral" ? hostRewriteSpecifier.value : "",
+    ...(action.requestMirrorPolicies.length === 0
+      ? {}
+      : { mirrors: mirrors(action.requestMirrorPolicies, place.field("request_mirror_policies")) }),
     ...(hashPolicies.length === 0 ? {} : { hashPolicies }),
     ...(allowed.size === 0 ? {} : { upgrades: Object.fromEntries(allowed) }),
   };

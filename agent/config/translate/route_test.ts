@@ -198,9 +198,9 @@ const refusals: [string, JsonObject, string][] = [
     ".match.headers[0].treat_missing_header_as_empty",
   ],
   [
-    "mirroring",
-    { route: { cluster: "c", requestMirrorPolicies: [{ cluster: "d" }] } },
-    ".route.request_mirror_policies",
+    "mirroring to a cluster that the request names",
+    { route: { cluster: "c", requestMirrorPolicies: [{ clusterHeader: "d" }] } },
+    ".route.request_mirror_policies[0].cluster_header",
   ],
   ["a hash of nothing", { route: { cluster: "c", hashPolicy: [{ terminal: true }] } }, ".route.hash_policy[0]"],
   [

@@ -13,6 +13,7 @@ import {
   RouteAction_HashPolicy_HeaderSchema,
   RouteAction_HashPolicy_QueryParameterSchema,
   RouteAction_HashPolicySchema,
+  RouteAction_RequestMirrorPolicySchema,
   RouteAction_UpgradeConfig_ConnectConfigSchema,
   RouteAction_UpgradeConfigSchema,
   RouteActionSchema,
@@ -67,7 +68,7 @@ export const routeFields = [
   message(QueryParameterMatcherSchema, "name string_match present_match"),
   message(
     RouteActionSchema,
-    `cluster weighted_clusters prefix_rewrite regex_rewrite host_rewrite_literal timeout idle_timeout retry_policy
+    `cluster weighted_clusters request_mirror_policies prefix_rewrite regex_rewrite host_rewrite_literal timeout idle_timeout retry_policy
      hash_policy upgrade_configs`,
   ),
   message(RouteAction_UpgradeConfigSchema, "upgrade_type enabled connect_config"),
@@ -78,6 +79,9 @@ export const routeFields = [
   message(RouteAction_HashPolicy_CookieAttributeSchema, "name value"),
   message(RouteAction_HashPolicy_ConnectionPropertiesSchema, "source_ip"),
   message(RouteAction_HashPolicy_QueryParameterSchema, "name"),
+  message(RouteAction_RequestMirrorPolicySchema, "cluster runtime_fraction disable_shadow_host_suffix_append", {
+    trace_sampled: "traces are not made",
+  }),
   message(WeightedClusterSchema, "clusters total_weight", {
     runtime_key_prefix: "there is no runtime, so the weights as configured always hold",
   }),
