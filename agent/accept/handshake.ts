@@ -2,6 +2,7 @@
  * A connection that has been accepted on an address with TLS, until it is known what it is: looks at the ClientHello,
  * chooses the filter chain, does the handshake, and hands the socket to the codec.
  */
+import type { ListenerConfig } from "../config/model.ts";
 import { DownstreamLink } from "../downstream_stream.ts";
 import { clientCertElement } from "../identify/forwarded_client_cert.ts";
 import { spiffePrincipal } from "../identify/certificate_names.ts";
@@ -13,24 +14,42 @@ import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type ClientHello, clientHelloLength, INCOMPLETE, NOT_TLS, parseClientHello } from "./client_hello.ts";
 import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
+import {
+  NOT_PROXY,
+  parseProxyHeader,
+  PROXY_INCOMPLETE,
+  PROXY_INVALID,
+  type ProxyHeader,
+  proxyHeaderLength,
+} from "./proxy_protocol.ts";
 import { serve } from "./serve.ts";
 
 /** ClientHello and handshake must be done by then, milliseconds (Envoy's transport_socket_connect_timeout in spirit). */
 const deadline = 15_000;
+
+/** Of the address that accepted the connection, what holds at the moment it is looked at. */
+export interface AcceptingAddress {
+  readonly chains: readonly FilterChain[];
+  /** Whether the first bytes decide among the chains. */
+  readonly needsDetection: boolean;
+  readonly proxyProtocol: ListenerConfig["proxyProtocol"] | null;
+}
 
 export class Handshake implements Watcher {
   readonly #timer: Timer;
   #tls: TlsSession | null = null;
   #chain: FilterChain | null = null;
   #serverName = "";
+  #awaitsProxyHeader: boolean;
 
   constructor(
     private readonly thread: DataThread,
     private readonly socket: Socket,
-    private readonly remoteAddress: string,
-    private readonly chains: () => readonly FilterChain[],
+    private remoteAddress: string,
+    private readonly address: AcceptingAddress,
     private readonly turn: number,
   ) {
+    this.#awaitsProxyHeader = address.proxyProtocol !== null;
     thread.loop.watch(socket.descriptor, EPOLLIN | EPOLLRDHUP, this);
     this.#timer = new Timer(() => this.#close());
     thread.loop.setTimer(this.#timer, deadline);
@@ -47,6 +66,7 @@ export class Handshake implements Watcher {
     const size = this.socket.peek(bytes, bytes.length);
     if (size === WOULD_BLOCK) return;
     if (size === END_OF_STREAM || size === FAILED) return this.#close();
+    if (this.#awaitsProxyHeader) return this.#takeProxyHeader(size, ended);
     const hello = parseClientHello(bytes, size);
     // No more will come: epoll would tell of that again and again.
     if (hello === INCOMPLETE && ended) return this.#close();
@@ -55,8 +75,32 @@ export class Handshake implements Watcher {
     this.#choose(hello === NOT_TLS ? null : hello);
   }
 
+  #takeProxyHeader(size: number, ended: boolean): void {
+    const { bytes, pointer } = this.thread.input;
+    const header = parseProxyHeader(bytes, size);
+    if (header === PROXY_INCOMPLETE) {
+      if (ended) return this.#close();
+      return this.socket.setReceiveLowWater(proxyHeaderLength(bytes, size));
+    }
+    const isMissing = header === NOT_PROXY && this.address.proxyProtocol?.allowRequestsWithoutProxyProtocol === true;
+    if (!isMissing && (header === NOT_PROXY || header === PROXY_INVALID)) {
+      this.thread.log("debug", "no PROXY protocol header", { from: this.remoteAddress });
+      return this.#close();
+    }
+    this.socket.setReceiveLowWater(1);
+    this.#awaitsProxyHeader = false;
+    if (!isMissing) {
+      const { length, remoteAddress } = header as ProxyHeader;
+      this.socket.read(bytes, pointer, 0, length);
+      if (remoteAddress !== null) this.remoteAddress = remoteAddress;
+    }
+    if (this.address.needsDetection) this.#detect(ended);
+    // The server may be the first to speak.
+    else this.#choose(null);
+  }
+
   #choose(hello: ClientHello | null): void {
-    const chain = matchFilterChain(this.chains(), hello, this.turn);
+    const chain = matchFilterChain(this.address.chains, hello, this.turn);
     if (chain === null) {
       // As in Envoy: nobody is told anything.
       this.thread.log("debug", "no filter chain for connection", {

@@ -1,4 +1,5 @@
 /** One address and port of a data thread: the listening socket, and the filter chains of all proxies that share it. */
+import type { ListenerConfig } from "../config/model.ts";
 import { DownstreamLink } from "../downstream_stream.ts";
 import { EPOLLIN } from "../sys/epoll.ts";
 import { ListeningSocket, NO_CONNECTION, NO_RESOURCES, type Socket } from "../sys/socket.ts";
@@ -6,7 +7,7 @@ import type { Watcher } from "../worker/event_loop.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
-import { Handshake } from "./handshake.ts";
+import { type AcceptingAddress, Handshake } from "./handshake.ts";
 import { serve } from "./serve.ts";
 
 /** Connections taken in one turn of the loop at the most, so that those that exist are not starved. */
@@ -16,11 +17,12 @@ const queueLength = 4096;
 /** How long to wait when no descriptor is left, milliseconds. */
 const resourcePause = 100;
 
-export class ListeningAddress implements Watcher {
+export class ListeningAddress implements Watcher, AcceptingAddress {
   readonly #socket: ListeningSocket;
   readonly #retry: Timer;
-  #chains: readonly FilterChain[] = [];
-  #needsDetection = false;
+  chains: readonly FilterChain[] = [];
+  needsDetection = false;
+  proxyProtocol: ListenerConfig["proxyProtocol"] | null = null;
   #turn = 0;
   #warned = false;
 
@@ -33,8 +35,10 @@ export class ListeningAddress implements Watcher {
 
   /** The chains for connections accepted from now on; those that exist keep theirs. */
   setChains(chains: readonly FilterChain[]): void {
-    this.#chains = chains;
-    this.#needsDetection = chains.length !== 1 || chains[0].config.tls !== null ||
+    this.chains = chains;
+    this.proxyProtocol = chains.find(({ listener }) => listener.proxyProtocol !== undefined)?.listener.proxyProtocol ??
+      null;
+    this.needsDetection = chains.length !== 1 || chains[0].config.tls !== null ||
       chains[0].config.transportProtocol === "tls" || chains[0].config.serverNames.length > 0;
   }
 
@@ -57,11 +61,11 @@ export class ListeningAddress implements Watcher {
   #take(socket: Socket): void {
     const remoteAddress = `${this.#socket.peer.address}:${this.#socket.peer.port}`;
     this.#turn++;
-    if (this.#needsDetection) {
-      new Handshake(this.thread, socket, remoteAddress, () => this.#chains, this.#turn);
+    if (this.needsDetection || this.proxyProtocol !== null) {
+      new Handshake(this.thread, socket, remoteAddress, this, this.#turn);
       return;
     }
-    const chain = matchFilterChain(this.#chains, null, this.#turn);
+    const chain = matchFilterChain(this.chains, null, this.#turn);
     if (chain === null) return socket.close();
     serve(
       this.thread,

@@ -36,6 +36,8 @@ export interface ListenerConfig {
   address: string;
   port: number;
   direction: "inbound" | "outbound";
+  /** The listener filter proxy_protocol; absent: off. */
+  proxyProtocol?: { allowRequestsWithoutProxyProtocol: boolean };
   filterChains: FilterChainConfig[];
   accessLog: AccessLogConfig[];
 }
@@ -347,6 +349,8 @@ export interface ClusterConfig {
   /** First entry whose labels are all in the endpoint's `transportSocketMatch` is taken; none: {@link tls}. */
   transportSocketMatches: { match: Record<string, string>; tls: UpstreamTlsConfig | null }[];
   tls: UpstreamTlsConfig | null;
+  /** Version of the PROXY protocol's header that goes before everything else; absent: none. */
+  proxyProtocol?: "V1" | "V2";
   circuitBreakers: {
     maxConnections: number;
     maxPendingRequests: number;

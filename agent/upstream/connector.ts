@@ -9,6 +9,7 @@ import { errnoText } from "../sys/libc.ts";
 import { Socket } from "../sys/socket.ts";
 import type { TlsContext } from "../sys/tls_context.ts";
 import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
+import { type CallerAddresses, proxyHeader } from "./proxy_protocol.ts";
 import type { Watcher } from "../worker/event_loop.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
@@ -51,7 +52,8 @@ export class Connector implements Watcher {
   #context: TlsContext | null = null;
 
   /**
-   * Starts connecting; the owner hears how it went, once. `http1Only`: HTTP/2 is not offered.
+   * Starts connecting; the owner hears how it went, once. `http1Only`: HTTP/2 is not offered. `caller`: on
+   * whose behalf, for the PROXY protocol.
    *
    * @throws SocketError when it fails at once.
    */
@@ -60,6 +62,7 @@ export class Connector implements Watcher {
     private readonly host: Host,
     private readonly owner: ConnectOwner,
     private readonly http1Only = false,
+    private readonly caller: CallerAddresses | null = null,
   ) {
     this.#thread = cluster.thread;
     this.#socket = Socket.connect(host.config.address, host.config.port);
@@ -76,6 +79,12 @@ export class Connector implements Watcher {
     if (this.#tls !== null) return this.#handshake();
     const error = this.#socket.connectError();
     if (error !== 0) return this.#fail(errnoText(error));
+    const { proxyProtocol } = this.cluster.config;
+    if (proxyProtocol !== undefined) {
+      const header = proxyHeader(proxyProtocol, this.caller);
+      // A connection that is new takes as much at once.
+      if (this.#socket.write(header, null, 0, header.length) !== header.length) return this.#fail("cannot send");
+    }
     if (this.host.tls === null) return this.#done("", "");
     this.#context = this.host.contextSlot!.context;
     if (this.#context === null) return this.#fail("no certificate yet for this workload");

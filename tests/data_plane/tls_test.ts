@@ -22,7 +22,6 @@ import {
   descriptors,
   echo,
   readAll,
-  readExactly,
   tcpChain,
   TcpServer,
   text,

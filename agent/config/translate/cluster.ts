@@ -5,14 +5,20 @@ import {
   Cluster_DiscoveryType,
   ClusterSchema,
 } from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import { type Metadata, RoutingPriority } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import {
+  type Metadata,
+  RoutingPriority,
+  type TransportSocket,
+} from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
+import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
 import type { ClusterConfig } from "../model.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
 import { loadBalancing } from "./load_balancing.ts";
 import { outlierDetection } from "./outlier_detection.ts";
-import { refuseUnimplemented, unpack } from "./strict.ts";
+import { holds, refuseUnimplemented, unpack } from "./strict.ts";
 import { secretNamesOf, upstreamTls } from "./tls.ts";
 import { Place } from "./unsupported.ts";
 import { milliseconds, positiveMilliseconds, requireAds, textValues } from "./values.ts";
@@ -54,7 +60,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
         tls: upstreamTls(transportSocket, at.field("transport_socket")),
       };
     }),
-    tls: upstreamTls(resource.transportSocket, place.field("transport_socket")),
+    ...transportSocket(resource.transportSocket, place.field("transport_socket")),
     circuitBreakers: circuitBreakers(resource),
     ...httpOptions(resource, place.field("typed_extension_protocol_options")),
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
@@ -68,6 +74,23 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
     edsName: type === "eds" ? resource.edsClusterConfig?.serviceName || name : null,
     endpoints: type === "eds" ? null : inlineEndpoints(resource, place.field("load_assignment")),
     secretNames: secretNamesOf([cluster.tls, ...cluster.transportSocketMatches.map(({ tls }) => tls)]),
+  };
+}
+
+/** The cluster's own transport socket, inside the one that sends the PROXY protocol if there is that. */
+function transportSocket(
+  socket: TransportSocket | undefined,
+  place: Place,
+): Pick<ClusterConfig, "tls" | "proxyProtocol"> {
+  if (!holds(socket?.configType.value, ProxyProtocolUpstreamTransportSchema)) {
+    return { tls: upstreamTls(socket, place) };
+  }
+  const at = place.field("typed_config");
+  const outer = unpack(socket?.configType.value, ProxyProtocolUpstreamTransportSchema, at);
+  at.field("transport_socket").require(outer.transportSocket !== undefined, "want a transport socket");
+  return {
+    tls: upstreamTls(outer.transportSocket, at.field("transport_socket")),
+    proxyProtocol: outer.config?.version === ProxyProtocolConfig_Version.V2 ? "V2" : "V1",
   };
 }
 

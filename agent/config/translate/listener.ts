@@ -1,8 +1,13 @@
 /** Listeners: where to listen, and which filter chain serves a connection. */
 import { TrafficDirection } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { Filter, FilterChain } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import type {
+  Filter,
+  FilterChain,
+  ListenerFilter,
+} from "../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { type Listener, ListenerSchema } from "../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { HttpInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
+import { ProxyProtocolSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
 import { TlsInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { HttpConnectionManagerSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { TcpProxySchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
@@ -44,10 +49,7 @@ export function translateListener(resource: Listener): TranslatedListener {
   place.field("enable_reuse_port").require(resource.enableReusePort !== false, "every data thread has its own socket");
   const { address, port } = addressAndPort(resource.address, place.field("address"));
   place.field("address.socket_address.port_value").require(port > 0, "want a port number");
-  resource.listenerFilters.forEach(({ configType }, index) => {
-    const inspects = holds(configType.value, TlsInspectorSchema) || holds(configType.value, HttpInspectorSchema);
-    place.field("listener_filters").item(index).require(inspects, "want the TLS or the HTTP inspector");
-  });
+  const proxyProtocol = listenerFilters(resource.listenerFilters, place.field("listener_filters"));
   const chainsPlace = place.field("filter_chains");
   chainsPlace.require(resource.filterChains.length > 0, "want at least one");
   const chains = resource.filterChains.map((chain, index) =>
@@ -74,6 +76,7 @@ export function translateListener(resource: Listener): TranslatedListener {
       address,
       port,
       direction: direction(resource.trafficDirection),
+      ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
       filterChains: chains.map(({ chain }) => chain),
       accessLog: chains[0].accessLog,
     },
@@ -81,6 +84,22 @@ export function translateListener(resource: Listener): TranslatedListener {
     routeNames: [...new Set(routeNames)],
     secretNames: secretNamesOf(chains.map(({ chain }) => chain.tls)),
   };
+}
+
+function listenerFilters(filters: ListenerFilter[], place: Place): ListenerConfig["proxyProtocol"] {
+  let proxyProtocol: ListenerConfig["proxyProtocol"];
+  filters.forEach(({ configType: { value: config } }, index) => {
+    const at = place.item(index);
+    if (holds(config, ProxyProtocolSchema)) {
+      at.require(index === 0, "want the PROXY protocol before the other filters, and once");
+      const filter = unpack(config, ProxyProtocolSchema, at.field("typed_config"));
+      proxyProtocol = { allowRequestsWithoutProxyProtocol: filter.allowRequestsWithoutProxyProtocol };
+      return;
+    }
+    const inspects = holds(config, TlsInspectorSchema) || holds(config, HttpInspectorSchema);
+    at.require(inspects, "want the PROXY protocol, the TLS or the HTTP inspector");
+  });
+  return proxyProtocol;
 }
 
 /** One that names no direction is taken for a client's way out. */

@@ -66,7 +66,10 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
     this.host = host;
     if (!this.#count(cluster, host)) return this.#end(Flag.UO);
     try {
-      this.#connector = new Connector(cluster, host, this);
+      this.#connector = new Connector(cluster, host, this, false, {
+        remote: this.link.peer.remoteAddress,
+        local: `${this.link.chain.listener.address}:${this.link.chain.listener.port}`,
+      });
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
       this.connectFailed({ timedOut: false, reason: error.message });

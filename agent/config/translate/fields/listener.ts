@@ -10,6 +10,7 @@ import {
 import { ListenerSchema } from "../../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { FileAccessLogSchema } from "../../../../routing/xds/gen/envoy/extensions/access_loggers/file/v3/file_pb.ts";
 import { HttpInspectorSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
+import { ProxyProtocolSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
 import { TlsInspectorSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { message } from "./message_fields.ts";
 
@@ -28,6 +29,9 @@ export const listenerFields = [
   message(ListenerFilterSchema, "typed_config", { name: byType }),
   message(TlsInspectorSchema, ""),
   message(HttpInspectorSchema, ""),
+  message(ProxyProtocolSchema, "allow_requests_without_proxy_protocol", {
+    stat_prefix: "names statistics that skiff does not keep",
+  }),
   message(FilterChainSchema, "name filter_chain_match filters transport_socket", { metadata: informs }),
   message(FilterChainMatchSchema, "server_names transport_protocol application_protocols"),
   message(FilterSchema, "typed_config", { name: byType }),

@@ -1,4 +1,6 @@
 /** Implemented fields of transport sockets and secrets. */
+import { ProxyProtocolConfigSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
+import { ProxyProtocolUpstreamTransportSchema } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { RawBufferSchema } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
 import {
   CertificateValidationContextSchema,
@@ -22,6 +24,8 @@ const noSessionCache = "sessions are kept in tickets only, so there is nothing t
 
 export const tlsFields = [
   message(RawBufferSchema, ""),
+  message(ProxyProtocolUpstreamTransportSchema, "config transport_socket"),
+  message(ProxyProtocolConfigSchema, "version"),
   message(UpstreamTlsContextSchema, "common_tls_context sni max_session_keys"),
   message(
     DownstreamTlsContextSchema,
