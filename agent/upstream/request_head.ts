@@ -15,6 +15,7 @@ import { appendRequestId } from "./request_id.ts";
 
 const versionAndHost = ascii(" HTTP/1.1\r\nhost: ");
 const lineEnd = ascii("\r\n");
+const originalPath = ascii("x-envoy-original-path");
 const teTrailers = ascii("te: trailers\r\n");
 
 export interface RequestHeadOptions {
@@ -57,11 +58,14 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   else appendRange(out, bytes, head.authorityStart, head.authorityEnd);
   out.appendAll(lineEnd);
 
+  const rewritten = action.prefixRewrite !== null || action.regexRewrite !== null;
+  if (rewritten) fields.dropNamed(originalPath);
   writeKept(out, fields);
   // gRPC servers insist on it (and Envoy forwards it).
   if (acceptsTrailers) out.appendAll(teTrailers);
-  if (action.prefixRewrite !== null || action.regexRewrite !== null) {
-    out.appendText("x-envoy-original-path: ");
+  if (rewritten) {
+    out.appendAll(originalPath);
+    out.appendText(": ");
     appendRange(out, bytes, head.pathStart, head.pathEnd);
     out.appendAll(lineEnd);
   }

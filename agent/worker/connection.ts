@@ -14,6 +14,8 @@ import { Timer } from "./timer_wheel.ts";
 export const highWaterMark = 64 * 1024;
 /** … and to go on below this. */
 export const lowWaterMark = 16 * 1024;
+/** How long the last words of a connection may take to be read, milliseconds. */
+const closeTime = 60_000;
 /** How long a closed connection may still deliver its last bytes to a peer that goes on sending. */
 const lingerTime = 1000;
 
@@ -35,7 +37,7 @@ export abstract class Connection implements Watcher, Deferred {
   constructor(readonly thread: DataThread, readonly socket: Socket) {
     this.out = new ByteQueue(thread.slabs);
     thread.loop.watch(socket.descriptor, EPOLLIN, this);
-    this.timer = new Timer(() => this.#lingering ? this.close() : this.onDeadline());
+    this.timer = new Timer(() => this.#closing ? this.close() : this.onDeadline());
   }
 
   /** Readable bytes, an end of stream or an error wait: call {@link read}. */
@@ -134,7 +136,10 @@ export abstract class Connection implements Watcher, Deferred {
    * for a second: closing over unread input makes the kernel reset the connection and lose our last words.
    */
   closeAfterFlush(): void {
+    if (this.#closing) return;
     this.#closing = true;
+    // Whatever the peer goes on sending does not refresh it.
+    this.thread.loop.setTimer(this.timer, closeTime);
     this.scheduleFlush();
   }
 

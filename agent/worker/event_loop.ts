@@ -37,7 +37,7 @@ export class EventLoop {
 
   constructor(private readonly onFault: (error: unknown) => void) {
     this.now = performance.now();
-    this.timers = new TimerWheel(this.now);
+    this.timers = new TimerWheel(this.now, onFault);
   }
 
   /** Registers the owner of a descriptor; one that has an owner already passes on to the new one. */

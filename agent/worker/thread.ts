@@ -47,11 +47,14 @@ export class DataThread {
   /** Connections that are not yet known for what they are. */
   readonly handshakes = new Set<Handshake>();
   readonly #exchanges: Exchange[] = [];
+  /** 0 for the first: what must be done once for all threads is done there. */
+  readonly index: number;
   readonly #startedAt: number;
   /** Called when the last of {@link downstreams} has closed. */
   onIdle: () => void = () => {};
 
   constructor(start: DataThreadStart, readonly post: (message: DataThreadMessage) => void) {
+    this.index = start.index;
     this.#startedAt = start.startedAt;
     this.loop = new EventLoop((error) => this.fault(error));
     this.shared = new Int32Array(start.shared);

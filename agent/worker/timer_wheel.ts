@@ -29,7 +29,8 @@ export class TimerWheel {
   #tick: number;
   #count = 0;
 
-  constructor(now: number) {
+  /** `onFault` hears what a timer throws; the others fire all the same. */
+  constructor(now: number, private readonly onFault: (error: unknown) => void) {
     this.#tick = Math.floor(now);
     for (let i = 0; i < slots; i++) {
       const head = new Timer(unreachable);
@@ -83,7 +84,11 @@ export class TimerWheel {
     while (timer !== head) {
       if (timer.deadline <= now) {
         this.clear(timer);
-        timer.fire();
+        try {
+          timer.fire();
+        } catch (error) {
+          this.onFault(error);
+        }
         // Firing may have changed the list in any way.
         timer = head.next!;
       } else timer = timer.next!;
