@@ -16,6 +16,7 @@ import { type LocalServer, serveLocally } from "./local_server.ts";
 import { metricsApp } from "./metrics_app.ts";
 import { agentAddress, needsRefusingListener, planWorkloads } from "./plan.ts";
 import { RefusalLog, refusingListener, refusingProxy } from "./refusing_proxy.ts";
+import { trustTheMeshAlone } from "./trusted_roots.ts";
 import { workloadFile } from "./workload_file.ts";
 import { WorkloadAgent, type WorkloadPlan } from "./workload_agent.ts";
 
@@ -107,6 +108,7 @@ class RunningAgent implements Agent {
 
   async start(): Promise<void> {
     raiseOpenFileLimit();
+    trustTheMeshAlone();
     this.#serve();
     const plans = planWorkloads(this.#file, await agentAddress(this.#file));
     this.#unready = "no certificates yet";

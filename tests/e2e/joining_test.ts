@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { agentFile } from "../../scripts/demo/harness/agent_file.ts";
+import { Authority } from "../../ca/authority/authority.ts";
 import { claimLoopbackBlock } from "../../scripts/demo/harness/loopback.ts";
 import { Mesh } from "../../scripts/demo/harness/mesh.ts";
-import { runSkiff } from "../../scripts/demo/harness/skiff.ts";
+import { runSkiff, startSkiff } from "../../scripts/demo/harness/skiff.ts";
 import { bookinfoMachines } from "../../scripts/demo/topology.ts";
 
 Deno.test("an agent joins only with a token that is there, in time, for its identity and not used up", async (t) => {
@@ -74,4 +76,38 @@ Deno.test("a control plane whose address is in use says so in one line and exits
   await using mesh = new Mesh({ block });
   using _taken = Deno.listen({ hostname: block.controlPlane, port: 15_012 });
   await assert.rejects(mesh.startControlPlane(), /ended \(2\)[^]*15012/);
+});
+
+Deno.test("an agent joins nobody whose certificate this machine's own roots have signed, but not the mesh's", async () => {
+  using block = claimLoopbackBlock(1);
+  await using mesh = new Mesh({ block });
+  await mesh.startControlPlane();
+  const [machine] = bookinfoMachines(block, [[["details", "v1"]]]);
+  const token = await mesh.token(["default/bookinfo-details"]);
+  await mesh.controlPlane!.stop();
+
+  const impostor = await Authority.open({ dataDir: `${mesh.directory}/impostor`, trustDomain: "cluster.local" });
+  const { chain, privateKey } = await impostor.issueServerCertificate([block.controlPlane], 3_600_000);
+  const roots = `${mesh.directory}/roots.pem`;
+  await Deno.writeTextFile(roots, impostor.trustBundle());
+  let asked = 0;
+  await using _server = Deno.serve(
+    { hostname: block.controlPlane, port: 15_011, cert: chain.join(""), key: privateKey, onListen: () => {} },
+    () => {
+      asked++;
+      return new Response(null, { status: 503 });
+    },
+  );
+  // Deno's search for newer versions, which compiled programs do not make, would read the roots before the agent does.
+  const environment = { DENO_TLS_CA_STORE: "system", SSL_CERT_FILE: roots, DENO_NO_UPDATE_CHECK: "1" };
+  const file = `${mesh.directory}/vm-1.yaml`;
+  await Deno.writeTextFile(file, agentFile(machine, `${block.controlPlane}:15012`));
+  const flags = ["--role=agent", `--config=${file}`, `--data-dir=${mesh.directory}/vm-1`, `--token=${token}`];
+  const agent = mesh.adopt(startSkiff("vm-1", flags, environment));
+  await agent.line(/cannot join yet .*invalid peer certificate/);
+  assert.equal(asked, 0);
+  // The machine's roots would have let it in.
+  const visit = `console.log((await fetch("https://${block.controlPlane}:15011/")).status)`;
+  const visitor = new Deno.Command(Deno.execPath(), { args: ["eval", visit], env: environment });
+  assert.equal(new TextDecoder().decode((await visitor.output()).stdout), "503\n");
 });
