@@ -251,3 +251,51 @@ Deno.test("takes HTTP/2 towards the hosts, with its limit on streams", () => {
   assert.deepEqual(http2({ maxConcurrentStreams: 7 }), { maxConcurrentStreams: 7 });
   assert.equal(translateCluster(message(ClusterSchema, { name: "c" })).cluster.http2, undefined);
 });
+
+Deno.test("translates TLS towards servers outside the mesh: DNS names, this machine's trust, versions, sessions", () => {
+  const { cluster, secretNames } = translateCluster(message(ClusterSchema, {
+    name: "c",
+    transportSocket: upstreamTlsSocket({ sanType: "DNS", matcher: { exact: "api.example.com" } }),
+  }));
+  assert.deepEqual(cluster.tls, {
+    certificate: "",
+    trustBundle: "file-root:system",
+    subjectAltNames: ["api.example.com"],
+    alpn: ["http/1.1"],
+    minimumVersion: "1.2",
+    maximumVersion: "1.2",
+    sni: "api.example.com",
+    sessionResumption: false,
+  });
+  assert.deepEqual(secretNames, []);
+});
+
+Deno.test("refuses a URI as a DNS name and a DNS name as a URI", () => {
+  const refused = (san: JsonObject) =>
+    refusedAt(() => translateCluster(message(ClusterSchema, { name: "c", transportSocket: upstreamTlsSocket(san) })));
+  for (
+    const san of [{ sanType: "DNS", matcher: { exact: "spiffe://a" } }, { sanType: "URI", matcher: { exact: "a" } }]
+  ) {
+    assert.match(refused(san), /match_typed_subject_alt_names\[0\]\.matcher\.exact$/);
+  }
+  assert.match(refused({ sanType: "EMAIL", matcher: { exact: "a" } }), /san_type$/);
+});
+
+function upstreamTlsSocket(subjectAltName: JsonObject): JsonObject {
+  return {
+    name: "tls",
+    typedConfig: {
+      "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+      sni: "api.example.com",
+      maxSessionKeys: 0,
+      commonTlsContext: {
+        alpnProtocols: ["http/1.1"],
+        tlsParams: { tlsMaximumProtocolVersion: "TLSv1_2" },
+        combinedValidationContext: {
+          defaultValidationContext: { matchTypedSubjectAltNames: [subjectAltName] },
+          validationContextSdsSecretConfig: { name: "file-root:system", sdsConfig: { ads: {} } },
+        },
+      },
+    },
+  };
+}
