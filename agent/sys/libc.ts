@@ -29,6 +29,7 @@ const library = Deno.dlopen(
     write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
     unlink: { parameters: ["buffer"], result: "i32" },
     pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
     splice: { parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"], result: "i32" },
     epoll_create1: { parameters: ["i32"], result: "i32" },
     epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
