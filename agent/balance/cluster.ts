@@ -1,5 +1,5 @@
 /** A cluster of one proxy in one data thread: its hosts, which of them may be chosen, and the choice. */
-import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
+import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig, EndpointsConfig, UpstreamTlsConfig } from "../config/model.ts";
 import { type HashedHost, HashRing, MaglevTable } from "../../routing/balance/consistent_hash.ts";
 import { EdfScheduler } from "../../routing/balance/edf.ts";
@@ -10,6 +10,7 @@ import { Hash64 } from "../../routing/balance/xx_hash.ts";
 import type { ProxyState } from "../worker/proxy_state.ts";
 import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { DataThread } from "../worker/thread.ts";
+import { HealthChecker } from "../health_check/health_checker.ts";
 import { HostPool } from "../upstream/host_pool.ts";
 
 /** One endpoint of a cluster. Lives as long as the endpoint is in the configuration, with its pool. */
@@ -65,9 +66,13 @@ export class Cluster {
   /** State of the hosts' health when {@link #selection} was made. */
   #healthVersion = 0;
   readonly #anyKey = new Hash64();
+  /** `null` in all threads but one, and where the cluster has no checks. */
+  readonly #checker: HealthChecker | null;
 
   constructor(readonly thread: DataThread, readonly proxy: ProxyState, readonly config: ClusterConfig) {
     this.shared = thread.shared;
+    const { healthCheck } = config;
+    this.#checker = healthCheck === undefined || thread.index !== 0 ? null : new HealthChecker(this, healthCheck);
   }
 
   /** Replaces the endpoints. One that stays keeps its pool and its record; one that goes is drained. */
@@ -93,11 +98,13 @@ export class Cluster {
       }
     }
     this.#selection = null;
+    this.#checker?.setHosts(this.#hosts.values());
     for (const host of before.values()) host.pool.drain();
   }
 
   /** Connections are closed as they become free; waiting requests go on. */
   drain(): void {
+    this.#checker?.stop();
     for (const host of this.#hosts.values()) host.pool.drain();
   }
 
@@ -129,7 +136,7 @@ export class Cluster {
       localities.map(({ weight, hosts }): LocalityHosts<Host> => ({
         weight,
         all: hosts,
-        available: hosts.filter((host) => host.config.healthy && !this.#isEjected(host)),
+        available: hosts.filter((host) => this.#isAvailable(host)),
       }))
     );
     const options = {
@@ -207,8 +214,10 @@ export class Cluster {
 
   readonly #activeRequests = (host: Host): number => Atomics.load(this.shared, host.slot + HostSlot.activeRequests);
 
-  #isEjected(host: Host): boolean {
-    return Atomics.load(this.shared, host.slot + HostSlot.ejected) === 1;
+  #isAvailable({ config, slot }: Host): boolean {
+    return config.healthy && Atomics.load(this.shared, slot + HostSlot.ejected) !== 1 &&
+      (this.config.healthCheck === undefined ||
+        Atomics.load(this.shared, slot + HostSlot.activeHealth) === ActiveHealth.healthy);
   }
 
   /** How many hosts there are, for the limit on ejections. */

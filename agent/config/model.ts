@@ -372,6 +372,8 @@ export interface ClusterConfig {
   localityWeighted?: boolean;
   tcpKeepalive: { probes: number; time: number; interval: number } | null;
   outlierDetection: OutlierDetectionConfig | null;
+  /** Active health checks; absent: none. */
+  healthCheck?: HealthCheckConfig;
   /** Labels of the destination service for metrics: from Istio's `filter_metadata.istio.services`. */
   service: { host: string; name: string; namespace: string };
   /** First of {@link SharedLayout.clusterSlotLength} counters in shared memory, given by the main thread. */
@@ -398,6 +400,38 @@ export interface UpstreamTlsConfig {
   maximumVersion?: "1.2" | "1.3";
   /** Whether sessions with a host are resumed; absent: yes. */
   sessionResumption?: boolean;
+}
+
+export interface HealthCheckConfig {
+  check:
+    | {
+      kind: "http";
+      method: string;
+      /** Empty: the cluster's name. */
+      host: string;
+      path: string;
+      /** From `start` up to but without `end`. */
+      expectedStatuses: { start: number; end: number }[];
+      /** Statuses that count as no answer does: only several in a row make a host unhealthy. */
+      retriableStatuses: { start: number; end: number }[];
+    }
+    /** A connection that comes about is enough. */
+    | { kind: "tcp" };
+  timeout: number;
+  /** Between checks of a healthy host; the others hold in other states of the host, or without traffic so far. */
+  interval: number;
+  noTrafficInterval: number;
+  noTrafficHealthyInterval: number;
+  unhealthyInterval: number;
+  unhealthyEdgeInterval: number;
+  healthyEdgeInterval: number;
+  /** Before the first check; at random up to this. */
+  initialJitter: number;
+  /** Added to each interval, at random up to this and this much of it. */
+  intervalJitter: number;
+  intervalJitterPercent: number;
+  unhealthyThreshold: number;
+  healthyThreshold: number;
 }
 
 export interface OutlierDetectionConfig {

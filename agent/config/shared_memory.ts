@@ -55,8 +55,13 @@ export const HostSlot = {
   /** The same of connecting and receiving alone, where local failures count apart. */
   intervalLocalRequests: 12,
   intervalLocalSuccesses: 13,
-  length: 14,
+  /** One of {@link ActiveHealth}: what active health checks found, where the cluster has any. */
+  activeHealth: 14,
+  length: 15,
 } as const;
+
+/** A host that has not been checked yet gets no requests. */
+export const ActiveHealth = { unknown: 0, healthy: 1, unhealthy: 2 } as const;
 
 /** Upper bounds in milliseconds of `istio_request_duration_milliseconds`: Envoy's histogram buckets. */
 export const durationBuckets = [

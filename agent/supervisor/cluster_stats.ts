@@ -1,5 +1,5 @@
 /** The shared counters as text, in the spirit of Envoy's `/clusters` and `/stats`. */
-import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
+import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig } from "../config/model.ts";
 import type { DataThreads } from "./data_threads.ts";
 import type { ProxyState } from "./thread_state.ts";
@@ -62,6 +62,7 @@ function clusterLines(counters: Int32Array, cluster: ClusterConfig, state: Proxy
     `${cluster.name}::default_priority::max_requests::${breakers.maxRequests}`,
     `${cluster.name}::default_priority::max_retries::${breakers.maxRetries}`,
   ];
+  const failsChecks = (health: number) => cluster.healthCheck !== undefined && health !== ActiveHealth.healthy;
   for (const locality of state.endpoints.get(cluster.name)?.localities ?? []) {
     for (const endpoint of locality.endpoints) {
       const read = (at: number) => Atomics.load(counters, endpoint.slot + at);
@@ -71,7 +72,9 @@ function clusterLines(counters: Int32Array, cluster: ClusterConfig, state: Proxy
         `${prefix}::rq_active::${read(HostSlot.activeRequests)}`,
         `${prefix}::rq_total::${read(HostSlot.requests)}`,
         `${prefix}::rq_error::${read(HostSlot.errors)}`,
-        `${prefix}::health_flags::${healthFlags(endpoint, read(HostSlot.ejected) === 1)}`,
+        `${prefix}::health_flags::${
+          healthFlags(endpoint, read(HostSlot.ejected) === 1, failsChecks(read(HostSlot.activeHealth)))
+        }`,
         `${prefix}::weight::${endpoint.weight}`,
         `${prefix}::locality::${locality.locality}`,
         `${prefix}::priority::${locality.priority}`,
@@ -81,7 +84,8 @@ function clusterLines(counters: Int32Array, cluster: ClusterConfig, state: Proxy
   return lines;
 }
 
-function healthFlags(endpoint: EndpointConfig, ejected: boolean): string {
-  const flags = (ejected ? "/failed_outlier_check" : "") + (endpoint.healthy ? "" : "/failed_eds_health");
+function healthFlags(endpoint: EndpointConfig, ejected: boolean, failsChecks: boolean): string {
+  const flags = (failsChecks ? "/failed_active_hc" : "") + (ejected ? "/failed_outlier_check" : "") +
+    (endpoint.healthy ? "" : "/failed_eds_health");
   return flags === "" ? "healthy" : flags;
 }

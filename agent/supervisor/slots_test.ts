@@ -91,7 +91,7 @@ Deno.test("a removed proxy's places are all freed", () => {
 });
 
 Deno.test("running out of slots is a typed error", () => {
-  const slots = new Slots(memory(25));
+  const slots = new Slots(memory(2 * ClusterSlot.length + 5));
   slots.placeCluster("p", cluster("a"));
   assert.throws(() => slots.placeCluster("p", cluster("b")), OutOfSlotsError);
 });

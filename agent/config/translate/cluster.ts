@@ -16,6 +16,7 @@ import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/e
 import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
 import type { ClusterConfig } from "../model.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
+import { healthCheck } from "./health_check.ts";
 import { loadBalancing } from "./load_balancing.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
@@ -64,6 +65,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
     circuitBreakers: circuitBreakers(resource),
     ...httpOptions(resource, place.field("typed_extension_protocol_options")),
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
+    ...healthCheck(resource.healthChecks, place.field("health_checks")),
     outlierDetection: outlierDetection(resource.outlierDetection, place.field("outlier_detection")),
     service: destinationService(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),

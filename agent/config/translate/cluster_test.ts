@@ -198,7 +198,7 @@ const refusals: [string, JsonObject, string][] = [
     "least_request_lb_config.choice_count",
   ],
   ["EDS without a source", { type: "EDS" }, "eds_cluster_config.eds_config"],
-  ["active health checks", { healthChecks: [{}] }, "health_checks"],
+  ["health checks without an interval", { healthChecks: [{}] }, "health_checks[0].interval"],
   ["no time to connect", { connectTimeout: "0s" }, "connect_timeout"],
   [
     "more than everything",

@@ -21,6 +21,12 @@ import { OutlierDetectionSchema } from "../../../../routing/xds/gen/envoy/config
 import { RuntimeDoubleSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { TcpKeepaliveSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import {
+  HealthCheck_HttpHealthCheckSchema,
+  HealthCheck_TcpHealthCheckSchema,
+  HealthCheckSchema,
+} from "../../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
+import { Int64RangeSchema } from "../../../../routing/xds/gen/envoy/type/v3/range_pb.ts";
+import {
   HttpProtocolOptions_ExplicitHttpConfigSchema,
   HttpProtocolOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
@@ -31,7 +37,7 @@ export const clusterFields = [
     ClusterSchema,
     `name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers
      typed_extension_protocol_options outlier_detection least_request_lb_config round_robin_lb_config
-     ring_hash_lb_config maglev_lb_config common_lb_config
+     health_checks ring_hash_lb_config maglev_lb_config common_lb_config
      transport_socket transport_socket_matches metadata upstream_connection_options`,
     { alt_stat_name: "names statistics that skiff does not keep" },
   ),
@@ -49,6 +55,19 @@ export const clusterFields = [
     update_merge_window: "endpoint updates are applied at once, which shows the same hosts sooner",
   }),
   message(Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema, ""),
+  message(
+    HealthCheckSchema,
+    `timeout interval initial_jitter interval_jitter interval_jitter_percent unhealthy_threshold healthy_threshold
+     http_health_check tcp_health_check no_traffic_interval no_traffic_healthy_interval unhealthy_interval
+     unhealthy_edge_interval healthy_edge_interval`,
+    {
+      reuse_connection:
+        "only changes what checks cost: HTTP checks share the cluster's connections, TCP ones close theirs",
+    },
+  ),
+  message(HealthCheck_HttpHealthCheckSchema, "host path expected_statuses retriable_statuses method"),
+  message(HealthCheck_TcpHealthCheckSchema, ""),
+  message(Int64RangeSchema, "start end"),
   message(CircuitBreakersSchema, "thresholds"),
   message(
     CircuitBreakers_ThresholdsSchema,

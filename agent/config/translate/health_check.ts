@@ -1,0 +1,96 @@
+/** Active health checks, with Envoy's defaults. */
+import { RequestMethod } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import type {
+  HealthCheck,
+  HealthCheck_HttpHealthCheck,
+} from "../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
+import type { Int64Range } from "../../../routing/xds/gen/envoy/type/v3/range_pb.ts";
+import type { HealthCheckConfig } from "../model.ts";
+import type { Place } from "./unsupported.ts";
+import { milliseconds, positiveMilliseconds } from "./values.ts";
+
+const methods: Partial<Record<RequestMethod, string>> = {
+  [RequestMethod.METHOD_UNSPECIFIED]: "GET",
+  [RequestMethod.GET]: "GET",
+  [RequestMethod.HEAD]: "HEAD",
+  [RequestMethod.OPTIONS]: "OPTIONS",
+  [RequestMethod.TRACE]: "TRACE",
+};
+
+/** Of the list at most one, as in Envoy. */
+export function healthCheck(checks: readonly HealthCheck[], place: Place): { healthCheck?: HealthCheckConfig } {
+  if (checks.length === 0) return {};
+  place.require(checks.length === 1, "want at most one");
+  const [check] = checks;
+  const at = place.item(0);
+  const required = (name: "timeout" | "interval") => positiveMilliseconds(check[name], 0, at.field(name));
+  const interval = required("interval");
+  at.field("unhealthy_threshold").require((check.unhealthyThreshold ?? 0) > 0, "want a number of at least 1");
+  at.field("healthy_threshold").require((check.healthyThreshold ?? 0) > 0, "want a number of at least 1");
+  const noTrafficInterval = positiveMilliseconds(check.noTrafficInterval, 60_000, at.field("no_traffic_interval"));
+  const unhealthyInterval = positiveMilliseconds(check.unhealthyInterval, interval, at.field("unhealthy_interval"));
+  return {
+    healthCheck: {
+      check: kind(check, at),
+      timeout: required("timeout"),
+      interval,
+      initialJitter: milliseconds(check.initialJitter, 0, at.field("initial_jitter")),
+      intervalJitter: milliseconds(check.intervalJitter, 0, at.field("interval_jitter")),
+      intervalJitterPercent: check.intervalJitterPercent,
+      unhealthyThreshold: check.unhealthyThreshold!,
+      healthyThreshold: check.healthyThreshold!,
+      noTrafficInterval,
+      noTrafficHealthyInterval: positiveMilliseconds(
+        check.noTrafficHealthyInterval,
+        noTrafficInterval,
+        at.field("no_traffic_healthy_interval"),
+      ),
+      unhealthyInterval,
+      unhealthyEdgeInterval: positiveMilliseconds(
+        check.unhealthyEdgeInterval,
+        unhealthyInterval,
+        at.field("unhealthy_edge_interval"),
+      ),
+      healthyEdgeInterval: positiveMilliseconds(
+        check.healthyEdgeInterval,
+        interval,
+        at.field("healthy_edge_interval"),
+      ),
+    },
+  };
+}
+
+function kind({ healthChecker }: HealthCheck, place: Place): HealthCheckConfig["check"] {
+  switch (healthChecker.case) {
+    case "httpHealthCheck":
+      return http(healthChecker.value, place.field("http_health_check"));
+    case "tcpHealthCheck":
+      return { kind: "tcp" };
+    default:
+      return place.refuse("want an http_health_check or a tcp_health_check");
+  }
+}
+
+function http(check: HealthCheck_HttpHealthCheck, place: Place): HealthCheckConfig["check"] {
+  const { host, path } = check;
+  place.field("path").require(/^\/[\x21-\x7e]*$/.test(path), "want a path that begins with / and has no blanks");
+  place.field("host").require(/^[\x21-\x7e]*$/.test(host), "want a host without blanks");
+  const method = methods[check.method];
+  if (method === undefined) return place.field("method").refuse(`${RequestMethod[check.method]} is not implemented`);
+  const expected = ranges(check.expectedStatuses, place.field("expected_statuses"));
+  return {
+    kind: "http",
+    method,
+    host,
+    path,
+    expectedStatuses: expected.length > 0 ? expected : [{ start: 200, end: 201 }],
+    retriableStatuses: ranges(check.retriableStatuses, place.field("retriable_statuses")),
+  };
+}
+
+function ranges(list: readonly Int64Range[], place: Place): { start: number; end: number }[] {
+  return list.map(({ start, end }, index) => {
+    place.item(index).require(start >= 100n && start < end && end <= 600n, "want a range within 100 to 600");
+    return { start: Number(start), end: Number(end) };
+  });
+}
