@@ -12,7 +12,7 @@ import { latin1 } from "./decode/characters.ts";
 import type { RequestHead } from "./decode/head.ts";
 import { CONNECT } from "./decode/http1/upgrade.ts";
 import type { Exchange } from "./exchange.ts";
-import { runFilters } from "./filters/run_filters.ts";
+import { filtersAnswer, runFilters } from "./filters/run_filters.ts";
 import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
 import { redirectHeaders } from "./respond/redirect.ts";
 import { outcomes } from "./respond/outcome.ts";
@@ -34,6 +34,7 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   if (route === null || route.connect !== (exchange.upgrade === CONNECT)) return exchange.reply(outcomes.noRoute);
   exchange.route = route;
   const { action } = route;
+  if (action.kind !== "route" && filtersAnswer(exchange)) return;
   switch (action.kind) {
     case "direct":
       return exchange.respond(action.status, action.body, 0, "", false, false);

@@ -6,6 +6,7 @@ import type {
   TcpProxyConfig,
 } from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
+import { LocalRateLimit } from "../filters/local_rate_limit.ts";
 import { ForwardedHeaders } from "../identify/forwarded_headers.ts";
 import { AccessLogFormat } from "../record/access_log.ts";
 import type { RouteTable } from "../route/route_table.ts";
@@ -19,6 +20,7 @@ export class FilterChain {
   /** `server: …\r\n` */
   readonly serverLine: Uint8Array;
   readonly forwardedHeaders: ForwardedHeaders;
+  readonly rateLimit: LocalRateLimit | null;
   readonly logs: { path: string; format: AccessLogFormat }[];
   readonly logFormats: AccessLogFormat[];
 
@@ -33,6 +35,7 @@ export class FilterChain {
     const tls = config.tls !== null && needsChain ? { ...config.tls, sessionResumption: false } : config.tls;
     this.contextSlot = tls === null ? null : proxy.tls.server(tls);
     this.serverLine = ascii(`server: ${config.http?.serverName ?? ""}\r\n`);
+    this.rateLimit = config.http?.rateLimit === undefined ? null : new LocalRateLimit(config.http.rateLimit);
     this.forwardedHeaders = new ForwardedHeaders(config.http);
     this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));
     this.logFormats = this.logs.map((log) => log.format);

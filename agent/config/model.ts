@@ -6,6 +6,7 @@
  */
 
 import type { HostRules } from "../../routing/canonical/host.ts";
+import type { BucketConfig } from "../filters/token_bucket.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
 
 /** One workload of this agent as the data plane knows it: an xDS node with its own listeners, clusters and routes. */
@@ -113,12 +114,14 @@ export interface HttpConnectionManagerConfig {
   hosts?: HostRules;
   /** HTTP filters that are switched on, in order, the router last. */
   httpFilters: HttpFilterName[];
+  /** Of the local rate limit filter, for routes without one of their own; absent: none. */
+  rateLimit?: RateLimitConfig;
   /** Protocols (lower case, `websocket`) to which an `Upgrade` may lead. */
   upgradeTypes: string[];
 }
 
 /** HTTP filters that are implemented, by Envoy's names without `envoy.filters.http.`. */
-export type HttpFilterName = "cors" | "fault" | "router";
+export type HttpFilterName = "cors" | "local_ratelimit" | "fault" | "router";
 
 /** Envoy's set_current_client_cert_details. */
 export interface ClientCertDetails {
@@ -210,6 +213,8 @@ export interface RouteEntryConfig {
   fault: FaultConfig | null;
   /** That of the CORS filter; absent: none. */
   cors?: CorsConfig;
+  /** That of the local rate limit filter; absent: the connection manager's. `null`: nothing is limited. */
+  rateLimit?: RateLimitConfig | null;
 }
 
 export interface RouteActionConfig {
@@ -306,6 +311,20 @@ export interface RetryConfig {
   /** The previous_hosts predicate: a retry prefers a host that has not been tried. */
   avoidPreviousHosts: boolean;
   hostSelectionMaxAttempts: number;
+}
+
+export interface RateLimitConfig {
+  /** Distinguishes the bucket from the proxy's others: requests that share it are limited together. */
+  key: string;
+  bucket: BucketConfig;
+  status: number;
+  /** Share of the requests that take tokens, and of those without one that are answered. */
+  enabled: Fraction;
+  enforced: Fraction;
+  /** Added to the answer. */
+  responseHeaders: HeaderMutation["set"];
+  /** Whether responses carry `x-ratelimit-limit`, `-remaining` and `-reset`. */
+  headers: boolean;
 }
 
 /** A route's policy for requests from other origins. Header values are written as they stand here; empty: none. */

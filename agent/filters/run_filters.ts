@@ -3,6 +3,7 @@ import type { RequestHead } from "../decode/head.ts";
 import type { Exchange } from "../exchange.ts";
 import { answersPreflight } from "./cors.ts";
 import { injectFault } from "./fault.ts";
+import { limitsRate } from "./local_rate_limit.ts";
 
 /** Runs the filters from `index` on, and then forwards; one that answers or waits ends the run. */
 export function runFilters(exchange: Exchange, head: RequestHead, index = 0): void {
@@ -12,6 +13,9 @@ export function runFilters(exchange: Exchange, head: RequestHead, index = 0): vo
     switch (filters[i]) {
       case "cors":
         if (route.cors !== null && answersPreflight(exchange, head, route.cors)) return;
+        break;
+      case "local_ratelimit":
+        if (limitsRate(exchange)) return;
         break;
       case "fault":
         if (route.fault !== null) {
@@ -23,4 +27,9 @@ export function runFilters(exchange: Exchange, head: RequestHead, index = 0): vo
         return exchange.forward();
     }
   }
+}
+
+/** As {@link runFilters}, for a request that the route itself answers; true: a filter has answered it. */
+export function filtersAnswer(exchange: Exchange): boolean {
+  return exchange.downstream!.link.chain.http.httpFilters.includes("local_ratelimit") && limitsRate(exchange);
 }

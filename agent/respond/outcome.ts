@@ -22,6 +22,7 @@ export const Flag = {
   DPE: 4096,
   SI: 8192,
   UPE: 16384,
+  RL: 32768,
 } as const;
 
 const flagNames = Object.entries(Flag).filter(([, bit]) => bit !== 0);

@@ -15,6 +15,7 @@ import { ascii } from "../decode/characters.ts";
 import type { RequestHead } from "../decode/head.ts";
 import { compileRetryPolicy, type RetryPolicy } from "../../routing/resilience/retry.ts";
 import { CorsPolicy } from "../filters/cors.ts";
+import { LocalRateLimit } from "../filters/local_rate_limit.ts";
 import { CompiledMutation } from "./header_mutation.ts";
 import { HostTable } from "./host_table.ts";
 import { compileRouteMatch, type HeadMatcher } from "./matchers.ts";
@@ -59,6 +60,8 @@ export interface Route {
   responseHeaders: CompiledMutation;
   fault: FaultConfig | null;
   cors: CorsPolicy | null;
+  /** The local rate limit of its own, `null` where nothing is limited; absent: the connection manager's holds. */
+  rateLimit: LocalRateLimit | null | undefined;
   attemptCount: { request: boolean; response: boolean };
 }
 
@@ -125,6 +128,7 @@ function compileRoute(entry: RouteEntryConfig): Route {
     requestHeaders: new CompiledMutation(entry.requestHeaders),
     responseHeaders: new CompiledMutation(entry.responseHeaders),
     fault: entry.fault,
+    rateLimit: entry.rateLimit ? new LocalRateLimit(entry.rateLimit) : entry.rateLimit,
     cors: entry.cors === undefined ? null : new CorsPolicy(entry.cors),
     attemptCount: entry.attemptCount ?? noAttemptCount,
   };

@@ -4,6 +4,7 @@ import { metricSlots, sharedSlots } from "../config/shared_memory.ts";
 import { analyzeOutliers } from "./outlier_analysis.ts";
 import { sweepOutliers } from "./outlier_sweep.ts";
 import { copySeries, type Series, ThreadMetrics } from "./series.ts";
+import { placeListenerLimits, placeRouteLimits } from "./rate_limit_places.ts";
 import { Slots } from "./slots.ts";
 import { SupervisedThread, type ThreadOwner } from "./supervised_thread.ts";
 import { type ControlChange, ThreadState } from "./thread_state.ts";
@@ -142,6 +143,8 @@ export class DataThreads {
       ...change,
       clusters: change.clusters.map((cluster) => this.slots.placeCluster(change.proxy, cluster)),
       endpoints: change.endpoints.map((endpoints) => this.slots.placeEndpoints(change.proxy, endpoints)),
+      listeners: change.listeners.map((listener) => placeListenerLimits(this.slots, change.proxy, listener)),
+      routes: change.routes.map((routes) => placeRouteLimits(this.slots, change.proxy, routes)),
     };
   }
 

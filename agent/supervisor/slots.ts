@@ -1,7 +1,8 @@
 /** Gives clusters and endpoints their places in the counters that all threads share. */
 import { ClusterSlot, HostSlot, sharedSlots } from "../config/shared_memory.ts";
-import type { ClusterConfig, EndpointsConfig, OutlierDetectionConfig } from "../config/model.ts";
+import type { ClusterConfig, EndpointsConfig, OutlierDetectionConfig, RateLimitConfig } from "../config/model.ts";
 import type { DetectingCluster } from "./outlier_analysis.ts";
+import { bucketLength } from "../filters/token_bucket.ts";
 
 /**
  * How long a freed slot rests before it is zeroed and given away: requests that began under the old configuration
@@ -44,6 +45,8 @@ export class Slots {
   readonly counters: Int32Array;
   /** By proxy, then by cluster. */
   readonly #places = new Map<string, Map<string, ClusterPlace>>();
+  /** By proxy, then by the key of the rate limit. */
+  readonly #buckets = new Map<string, Map<string, number>>();
   readonly #resting: { slot: number; length: number; until: number }[] = [];
   readonly #free = new Map<number, number[]>();
   readonly #now: () => number;
@@ -93,7 +96,18 @@ export class Slots {
     this.#places.get(proxy)!.delete(cluster);
   }
 
+  /** The place of a rate limit's bucket: the same for the same key as long as there is the proxy. */
+  placeRateLimit(proxy: string, limit: RateLimitConfig): RateLimitConfig {
+    const buckets = this.#buckets.get(proxy) ?? new Map<string, number>();
+    this.#buckets.set(proxy, buckets);
+    const slot = buckets.get(limit.key) ?? this.#allocate(bucketLength);
+    buckets.set(limit.key, slot);
+    return { ...limit, bucket: { ...limit.bucket, slot } };
+  }
+
   removeProxy(proxy: string): void {
+    for (const slot of this.#buckets.get(proxy)?.values() ?? []) this.#rest(slot, bucketLength);
+    this.#buckets.delete(proxy);
     for (const cluster of [...this.#places.get(proxy)?.keys() ?? []]) this.removeCluster(proxy, cluster);
     this.#places.delete(proxy);
   }

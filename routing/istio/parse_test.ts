@@ -93,11 +93,13 @@ Deno.test("keeps kinds that are not in force, with a warning that names them", (
 Deno.test("warns of every field that this version does not act on", () => {
   const { resources, problems } = parseResources(
     "a.yaml",
-    rule("http: [{ mirror: { host: c }, mirror_percentage: { value: 1 }, route: [{ destination: { host: b } }] }]"),
+    rule(
+      "http: [{ match: [{ stat_prefix: s }], retries: { retry_remote_localities: true }, route: [{ destination: { host: b } }] }]",
+    ),
   );
   assert.equal(resources.length, 1);
   assert.deepEqual(problems.map(({ severity, column, path }) => [severity, column, path]), [
-    ["warning", 12, "spec.http[0].mirror"],
-    ["warning", 33, "spec.http[0].mirrorPercentage"],
+    ["warning", 35, "spec.http[0].match[0].statPrefix"],
+    ["warning", 77, "spec.http[0].retries.retryRemoteLocalities"],
   ]);
 });

@@ -22,6 +22,11 @@ export interface HeaderLevel {
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+/** Headers to add, without what is to be removed. */
+export function headerAdditions(options: HeaderValueOption[], place: Place): HeaderMutation["set"] {
+  return options.flatMap((option, index) => addition(option, place.item(index)));
+}
+
 export function headerLevel(fields: HeaderFields, place: Place): HeaderLevel {
   const mutation = (add: HeaderValueOption[], remove: string[], direction: "request" | "response") => ({
     set: add.flatMap((option, index) => addition(option, place.field(`${direction}_headers_to_add`).item(index))),

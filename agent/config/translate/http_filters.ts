@@ -2,20 +2,22 @@
 import type { HttpFilter } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { CorsSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { LocalRateLimitSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts";
 import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import type { HttpConnectionManagerConfig, HttpFilterName } from "../model.ts";
 import { corsFilter } from "./cors.ts";
 import { faultFilter } from "./fault.ts";
+import { rateLimitConfig, rateLimitFilter } from "./rate_limit.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 
-type Filters = Pick<HttpConnectionManagerConfig, "httpFilters">;
+type Filters = Pick<HttpConnectionManagerConfig, "httpFilters" | "rateLimit">;
 
 export function httpFilters(filters: HttpFilter[], place: Place): Filters {
   const translated: Filters = { httpFilters: [] };
   filters.forEach((filter, index) => {
     const at = place.item(index);
-    const kind = httpFilter(filter, at);
+    const kind = httpFilter(filter, translated, at);
     at.require(!translated.httpFilters.includes(kind), `want the ${kind} filter once`);
     translated.httpFilters.push(kind);
   });
@@ -30,7 +32,7 @@ export function httpFilters(filters: HttpFilter[], place: Place): Filters {
   return translated;
 }
 
-function httpFilter({ name, configType: { value } }: HttpFilter, place: Place): HttpFilterName {
+function httpFilter({ name, configType: { value } }: HttpFilter, filters: Filters, place: Place): HttpFilterName {
   const config = place.field("typed_config");
   const named = (expected: string) =>
     place.field("name").require(name === expected, `want ${expected}, by which routes configure it`);
@@ -38,6 +40,12 @@ function httpFilter({ name, configType: { value } }: HttpFilter, place: Place): 
   if (holds(value, CorsSchema)) {
     named(corsFilter);
     return "cors";
+  }
+  if (holds(value, LocalRateLimitSchema)) {
+    const limit = rateLimitConfig(unpack(value, LocalRateLimitSchema, config), config);
+    if (limit !== null) filters.rateLimit = limit;
+    named(rateLimitFilter);
+    return "local_ratelimit";
   }
   const { delay, abort } = unpack(value, HTTPFaultSchema, config);
   config.field("delay").require(delay === undefined, "is implemented for routes only");

@@ -2,14 +2,16 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { CorsPolicySchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { LocalRateLimitSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts";
 import type { RouteEntryConfig } from "../model.ts";
 import { corsConfig, corsFilter } from "./cors.ts";
 import { faultConfig, faultFilter } from "./fault.ts";
+import { rateLimitConfig, rateLimitFilter } from "./rate_limit.ts";
 import { unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 
 /** A filter's part is absent where the level says nothing to it. */
-export type PerFilterConfig = Partial<Pick<RouteEntryConfig, "fault" | "cors">>;
+export type PerFilterConfig = Partial<Pick<RouteEntryConfig, "fault" | "cors" | "rateLimit">>;
 
 /** The most specific level that speaks to a filter has the only word: see {@link PerFilterConfig}. */
 export function perFilterConfig(configs: Record<string, Any>, place: Place): PerFilterConfig {
@@ -22,6 +24,9 @@ export function perFilterConfig(configs: Record<string, Any>, place: Place): Per
         break;
       case corsFilter:
         config.cors = corsConfig(unpack(any, CorsPolicySchema, at), at);
+        break;
+      case rateLimitFilter:
+        config.rateLimit = rateLimitConfig(unpack(any, LocalRateLimitSchema, at), at);
         break;
       default:
         at.refuse("no such filter is implemented");

@@ -9,6 +9,9 @@ import {
   FaultAbortSchema,
   HTTPFaultSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
+import { LocalRateLimitSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts";
+import { HttpStatusSchema } from "../../../../routing/xds/gen/envoy/type/v3/http_status_pb.ts";
+import { TokenBucketSchema } from "../../../../routing/xds/gen/envoy/type/v3/token_bucket_pb.ts";
 import { RouterSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_InternalAddressConfigSchema,
@@ -47,6 +50,13 @@ export const httpConnectionManagerFields = [
     `allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled
      allow_private_network_access forward_not_matching_preflights`,
   ),
+  message(
+    LocalRateLimitSchema,
+    `status token_bucket filter_enabled filter_enforced response_headers_to_add enable_x_ratelimit_headers`,
+    { stat_prefix: statistics },
+  ),
+  message(TokenBucketSchema, "max_tokens tokens_per_fill fill_interval"),
+  message(HttpStatusSchema, "code"),
   message(HTTPFaultSchema, "delay abort", { disable_downstream_cluster_stats: statistics }),
   message(FaultDelaySchema, "fixed_delay percentage"),
   message(FaultAbortSchema, "http_status grpc_status percentage"),

@@ -1,0 +1,43 @@
+/**
+ * Envoy's local rate limit: requests beyond a token bucket's are answered with 429
+ * (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/local_rate_limit_filter).
+ */
+import type { RateLimitConfig } from "../config/model.ts";
+import type { Exchange } from "../exchange.ts";
+import { Flag } from "../respond/outcome.ts";
+import { happens } from "../route/route_table.ts";
+import { ticksPerSecond, TokenBucket } from "./token_bucket.ts";
+
+export class LocalRateLimit {
+  readonly bucket: TokenBucket;
+
+  constructor(readonly config: RateLimitConfig) {
+    this.bucket = new TokenBucket(config.bucket);
+  }
+}
+
+/** The limit for a request: its route's, else that of its connection manager. */
+function limitFor(exchange: Exchange): LocalRateLimit | null {
+  const { rateLimit } = exchange.route!;
+  return rateLimit === undefined ? exchange.downstream!.link.chain.rateLimit : rateLimit;
+}
+
+/** True: the request was one too many, and has been answered. */
+export function limitsRate(exchange: Exchange): boolean {
+  const limit = limitFor(exchange);
+  if (limit === null || !happens(limit.config.enabled)) return false;
+  const { config, bucket } = limit;
+  const { shared } = exchange.thread;
+  const now = Math.floor(exchange.thread.secondsSinceStart() * ticksPerSecond) | 0;
+  const admitted = bucket.take(shared, now);
+  if (config.headers) {
+    exchange.addResponseHeader("x-ratelimit-limit", String(config.bucket.maxTokens));
+    exchange.addResponseHeader("x-ratelimit-remaining", String(bucket.remaining(shared)));
+    const reset = Math.ceil(bucket.untilFill(shared, now) / ticksPerSecond);
+    exchange.addResponseHeader("x-ratelimit-reset", String(reset));
+  }
+  if (admitted || !happens(config.enforced)) return false;
+  for (const { name, value } of config.responseHeaders) exchange.addResponseHeader(name, value, "append");
+  exchange.respond(config.status, "local_rate_limited", Flag.RL, "", false, false);
+  return true;
+}
