@@ -1,11 +1,8 @@
-/** A delta ADS client on @grpc/grpc-js with mutual TLS, driven by a test. */
-import { Buffer } from "node:buffer";
+/** A delta ADS client with mutual TLS, driven by a test. */
 import { create, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { Client, type ClientDuplexStream, credentials, type StatusObject } from "@grpc/grpc-js";
 import { NodeSchema } from "../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import {
-  type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
@@ -13,6 +10,7 @@ import {
 import { nodeToMetadata, type WorkloadNode } from "../../routing/xds/node.ts";
 import { xdsRegistry } from "../../routing/xds/registry.ts";
 import { type ResourceType, resourceTypeOf, typeUrls } from "../push/resource_types.ts";
+import { type CallStatus, GrpcTestStream } from "./grpc_test_stream.ts";
 
 /** All in PEM. */
 export interface ClientIdentity {
@@ -35,30 +33,23 @@ export interface AdsClientOptions {
 export class AdsTestClient {
   readonly responses: { type: ResourceType; response: DeltaDiscoveryResponse }[] = [];
   readonly held = new Map<ResourceType, Map<string, { version: string; message: Message }>>();
-  status: StatusObject | null = null;
+  status: CallStatus | null = null;
   readonly #options: AdsClientOptions;
-  readonly #client: Client;
-  readonly #call: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+  readonly #call: GrpcTestStream;
   #named = false;
   #unanswered: { type: ResourceType; response: DeltaDiscoveryResponse }[] = [];
 
   constructor(options: AdsClientOptions) {
     this.#options = options;
-    const { chain, privateKey, trustBundle } = options.identity;
-    this.#client = new Client(
-      `127.0.0.1:${options.port}`,
-      credentials.createSsl(Buffer.from(trustBundle), Buffer.from(privateKey), Buffer.from(chain)),
-      // The runtime takes no address as a server name.
-      { "grpc.ssl_target_name_override": "localhost" },
-    );
-    this.#call = this.#client.makeBidiStreamRequest(
+    this.#call = new GrpcTestStream(
+      options.port,
+      options.identity,
       "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-      (request: DeltaDiscoveryRequest) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)),
-      (bytes: Buffer) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+      {
+        message: (bytes) => this.#receive(fromBinary(DeltaDiscoveryResponseSchema, bytes)),
+        ended: (status) => this.status = status,
+      },
     );
-    this.#call.on("data", (response: DeltaDiscoveryResponse) => this.#receive(response));
-    this.#call.on("status", (status: StatusObject) => this.status = status);
-    this.#call.on("error", () => {});
   }
 
   send(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void {
@@ -67,7 +58,7 @@ export class AdsTestClient {
       message.node = create(NodeSchema, { id: "test", metadata: nodeToMetadata(this.#options.node) });
     }
     this.#named = true;
-    this.#call.write(message);
+    this.#call.write(toBinary(DeltaDiscoveryRequestSchema, message));
   }
 
   subscribe(type: ResourceType, names: string[], initialResourceVersions: Record<string, string> = {}): void {
@@ -107,8 +98,7 @@ export class AdsTestClient {
 
   /** Ends the connection, in whatever state it is. */
   close(): void {
-    this.#call.cancel();
-    this.#client.close();
+    this.#call.close();
   }
 
   #receive(response: DeltaDiscoveryResponse): void {

@@ -46,15 +46,20 @@ export interface Frame {
 }
 
 /** What every client sends first (RFC 9113 §3.4). */
-const preface = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+export const preface: Uint8Array = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const headerLength = 9;
 /** SETTINGS_MAX_FRAME_SIZE where nothing else was agreed, which holds both ways here. */
 export const largestFrame = 16_384;
 
-/** Cuts what a client sends into frames. */
+/** Cuts what a peer sends into frames. */
 export class FrameReader {
   #rest: Uint8Array = new Uint8Array(0);
-  #begun = false;
+  #begun: boolean;
+
+  /** With `preface`, that comes before the first frame: clients send one. */
+  constructor(options = { preface: true }) {
+    this.#begun = !options.preface;
+  }
 
   /** The frames that `chunk` completes. @throws {ConnectionError} */
   *push(chunk: Uint8Array): Generator<Frame> {
