@@ -1,9 +1,11 @@
 /** Peers of TCP tests: servers of the test's own, clients that read to the end, what a connection costs the process. */
+import { latin1 } from "../../agent/decode/characters.ts";
 import type { FilterChainConfig, TcpProxyConfig } from "../../agent/config/model.ts";
 import type { Series } from "../../agent/supervisor/series.ts";
 import { filterChain } from "./harness.ts";
 
-export const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+/** Byte by byte: what the platform calls latin1 is another encoding. */
+export const text = (bytes: Uint8Array) => latin1(bytes, 0, bytes.length);
 export const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** A filter chain with a TCP proxy to the cluster `backend`. */
