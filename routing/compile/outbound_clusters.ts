@@ -152,8 +152,10 @@ function slowStart({ warmup, warmupDurationSecs }: LoadBalancerSettings = {}) {
   const { aggression, minimumPercent } = warmup ?? {};
   return {
     slowStartWindow: durationFromMs(parseDuration(window)),
-    // Envoy wants a key for a runtime that neither side has.
-    aggression: aggression === undefined ? undefined : { defaultValue: aggression, runtimeKey: "" },
+    // Envoy refuses a value without the key by which its runtime could change it.
+    aggression: aggression === undefined
+      ? undefined
+      : { defaultValue: aggression, runtimeKey: "upstream.slow_start.aggression" },
     minWeightPercent: minimumPercent === undefined ? undefined : { value: minimumPercent },
   };
 }

@@ -18,6 +18,6 @@ export const endpointFields = [
   }),
   message(LbEndpointSchema, "endpoint health_status metadata load_balancing_weight"),
   message(EndpointSchema, "address", {
-    hostname: "used only by active health checks and automatic host rewriting, which are refused",
+    hostname: "used only by automatic host rewriting and by hashing of names, which are refused",
   }),
 ];
