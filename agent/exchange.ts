@@ -78,6 +78,9 @@ export class Exchange implements UpstreamRequest {
   #attemptCountAt = -1;
   #ownHeaders: HeaderMutation["set"] = noHeaders;
   #shadows = noShadows;
+  /** Set while the body is collected: what follows, and the largest body. */
+  #onWhole: (() => void) | null = null;
+  #bodyLimit = 0;
   #attemptStart = 0;
   #waitingIn: UpstreamSource | null = null;
   #tried: Host[] = [];
@@ -185,6 +188,7 @@ export class Exchange implements UpstreamRequest {
     } else if (keep) this.body.append(bytes, offset, size);
     if (this.upstream !== null) this.upstream.sendData(bytes, offset, size);
     for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestData(bytes, offset, size);
+    if (this.#onWhole !== null && this.body.length > this.#bodyLimit) this.reply(outcomes.payloadTooLarge);
   }
 
   onRequestTrailers(fields: Fields): void {
@@ -196,6 +200,7 @@ export class Exchange implements UpstreamRequest {
   onRequestEnd(): void {
     this.requestComplete = true;
     for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestEnd();
+    if (this.#onWhole !== null) return this.#goOnWhole();
     this.upstream?.sendEnd();
     if (!this.#tunnel) this.#requestSent();
     else if (this.#tunnelHalfClosed) this.#endTunnel();
@@ -203,7 +208,26 @@ export class Exchange implements UpstreamRequest {
 
   /** Whether the caller should pause: what it sent has not gone out. */
   get requestCongested(): boolean {
-    return this.upstream === null ? this.body.length > highWaterMark : this.upstream.congested;
+    if (this.upstream !== null) return this.upstream.congested;
+    return this.body.length > Math.max(highWaterMark, this.#bodyLimit);
+  }
+
+  /** Waits until the request is whole, then calls `next`; beyond `limit` bytes it is refused. */
+  collectBody(limit: number, next: () => void): void {
+    this.#bodyLimit = limit;
+    this.#onWhole = next;
+    this.downstream!.resumeRequest();
+  }
+
+  /** As in Envoy, the upstream is told the length of what is known whole. */
+  #goOnWhole(): void {
+    const next = this.#onWhole!;
+    this.#onWhole = null;
+    if (this.bodyKind === BodyKind.chunked && this.trailers === null) {
+      this.bodyKind = BodyKind.length;
+      this.bodyLength = this.body.length;
+    }
+    next();
   }
 
   /** The caller can take more of the response. */
@@ -467,6 +491,8 @@ export class Exchange implements UpstreamRequest {
     this.#retrying = this.#responseStarted = false;
     this.#tunnel = this.#tunnelHalfClosed = false;
     this.upgrade = "";
+    this.#onWhole = null;
+    this.#bodyLimit = 0;
     this.#attemptCountAt = -1;
     if (this.#ownHeaders !== noHeaders) {
       this.#ownHeaders = noHeaders;

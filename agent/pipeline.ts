@@ -23,12 +23,16 @@ import { writeRequestHead } from "./upstream/request_head.ts";
 /** Takes a request whose head has been parsed as far as it goes at once. */
 export function handleRequest(exchange: Exchange, head: RequestHead): void {
   const { chain } = exchange.downstream!.link;
-  const target = canonicalizeTarget(head, chain.http);
+  const { http } = chain;
+  const target = canonicalizeTarget(head, http);
   exchange.openLogEntry(head);
+  if (http.maxHeadersCount !== undefined && head.fields.count > http.maxHeadersCount) {
+    return exchange.reply(outcomes.requestHeadersTooLarge);
+  }
   if (target === Target.refused) return exchange.reply(outcomes.ambiguousPath);
   if (target === Target.redirected) return exchange.respond(307, "", 0, canonicalLocation(head), false, false);
   const route = chain.routes?.select(head) ?? null;
-  if (exchange.upgrade !== "" && !allowsUpgrade(exchange.upgrade, chain.http, route)) {
+  if (exchange.upgrade !== "" && !allowsUpgrade(exchange.upgrade, http, route)) {
     return exchange.reply(outcomes.upgradeNotAllowed);
   }
   if (route === null || route.connect !== (exchange.upgrade === CONNECT)) return exchange.reply(outcomes.noRoute);

@@ -114,6 +114,10 @@ export interface HttpConnectionManagerConfig {
   hosts?: HostRules;
   /** HTTP filters that are switched on, in order, the router last. */
   httpFilters: HttpFilterName[];
+  /** More headers than this are refused with 431; absent: the codecs' own limit of 100. */
+  maxHeadersCount?: number;
+  /** Of the buffer filter, for routes without one of their own: larger requests are refused with 413; absent: none. */
+  maxRequestBytes?: number;
   /** Of the local rate limit filter, for routes without one of their own; absent: none. */
   rateLimit?: RateLimitConfig;
   /** Protocols (lower case, `websocket`) to which an `Upgrade` may lead. */
@@ -121,7 +125,7 @@ export interface HttpConnectionManagerConfig {
 }
 
 /** HTTP filters that are implemented, by Envoy's names without `envoy.filters.http.`. */
-export type HttpFilterName = "cors" | "local_ratelimit" | "fault" | "router";
+export type HttpFilterName = "buffer" | "cors" | "local_ratelimit" | "fault" | "router";
 
 /** Envoy's set_current_client_cert_details. */
 export interface ClientCertDetails {
@@ -213,6 +217,8 @@ export interface RouteEntryConfig {
   fault: FaultConfig | null;
   /** That of the CORS filter; absent: none. */
   cors?: CorsConfig;
+  /** That of the buffer filter; absent: the connection manager's. `null`: requests are not buffered. */
+  maxRequestBytes?: number | null;
   /** That of the local rate limit filter; absent: the connection manager's. `null`: nothing is limited. */
   rateLimit?: RateLimitConfig | null;
 }

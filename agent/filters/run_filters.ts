@@ -1,6 +1,7 @@
 /** The HTTP filters of a chain, in their order, on a request that has a route. */
 import type { RequestHead } from "../decode/head.ts";
 import type { Exchange } from "../exchange.ts";
+import { buffersBody } from "./buffer.ts";
 import { answersPreflight } from "./cors.ts";
 import { injectFault } from "./fault.ts";
 import { limitsRate } from "./local_rate_limit.ts";
@@ -11,6 +12,9 @@ export function runFilters(exchange: Exchange, head: RequestHead, index = 0): vo
   const route = exchange.route!;
   for (let i = index; i < filters.length; i++) {
     switch (filters[i]) {
+      case "buffer":
+        if (buffersBody(exchange, () => runFilters(exchange, head, i + 1))) return;
+        break;
       case "cors":
         if (route.cors !== null && answersPreflight(exchange, head, route.cors)) return;
         break;
@@ -19,7 +23,7 @@ export function runFilters(exchange: Exchange, head: RequestHead, index = 0): vo
         break;
       case "fault":
         if (route.fault !== null) {
-          // After a delay the head's bytes are gone: translation lets no filter that needs them stand behind this one.
+          // After a delay, or a wait, the head's bytes are gone: translation has the filters that need them go before.
           return injectFault(exchange, route.fault, () => runFilters(exchange, head, i + 1));
         }
         break;

@@ -74,6 +74,7 @@ export const outcomes = {
   faultAbort: { status: 0, flag: Flag.FI, body: "fault filter abort", close: false },
   badRequest: { status: 400, flag: Flag.DPE, body: "Bad Request", close: true },
   ambiguousPath: { status: 400, flag: Flag.none, body: "", close: false },
+  payloadTooLarge: { status: 413, flag: Flag.none, body: "Payload Too Large", close: true },
   requestHeadersTooLarge: { status: 431, flag: Flag.DPE, body: "Request Header Fields Too Large", close: true },
   notImplemented: { status: 501, flag: Flag.DPE, body: "Not Implemented", close: true },
   versionNotSupported: { status: 505, flag: Flag.DPE, body: "HTTP Version Not Supported", close: true },

@@ -60,6 +60,8 @@ export interface Route {
   responseHeaders: CompiledMutation;
   fault: FaultConfig | null;
   cors: CorsPolicy | null;
+  /** Bytes of the largest request, `null`: any; absent: the connection manager's limit holds. */
+  maxRequestBytes: number | null | undefined;
   /** The local rate limit of its own, `null` where nothing is limited; absent: the connection manager's holds. */
   rateLimit: LocalRateLimit | null | undefined;
   attemptCount: { request: boolean; response: boolean };
@@ -129,6 +131,7 @@ function compileRoute(entry: RouteEntryConfig): Route {
     responseHeaders: new CompiledMutation(entry.responseHeaders),
     fault: entry.fault,
     rateLimit: entry.rateLimit ? new LocalRateLimit(entry.rateLimit) : entry.rateLimit,
+    maxRequestBytes: entry.maxRequestBytes,
     cors: entry.cors === undefined ? null : new CorsPolicy(entry.cors),
     attemptCount: entry.attemptCount ?? noAttemptCount,
   };

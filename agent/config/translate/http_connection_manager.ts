@@ -6,12 +6,16 @@ import {
   type HttpConnectionManager_UpgradeConfig as UpgradeConfig,
 } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { HttpConnectionManagerConfig, RouteConfig } from "../model.ts";
+import { maximumHeaders } from "../../decode/head.ts";
 import { hostRules, pathRules } from "./canonical_target.ts";
 import { forwardingConfig } from "./forwarding.ts";
 import { httpFilters } from "./http_filters.ts";
 import { routeConfig } from "./route.ts";
 import type { Place } from "./unsupported.ts";
 import { milliseconds, requireAds } from "./values.ts";
+
+/** KiB: a head is parsed in the buffer that data threads receive into. */
+const largestHead = 96;
 
 export interface TranslatedConnectionManager {
   http: HttpConnectionManagerConfig;
@@ -58,6 +62,13 @@ export function connectionManager(
     http.clientCertDetails = { subject: false, cert: false, chain: false, dns: false, uri: false };
   }
   // Envoy: 0 is no limit.
+  if (common?.maxHeadersCount !== undefined) {
+    options.field("max_headers_count").require(
+      common.maxHeadersCount > 0 && common.maxHeadersCount <= maximumHeaders,
+      `want from 1 to ${maximumHeaders}`,
+    );
+    http.maxHeadersCount = common.maxHeadersCount;
+  }
   if (common?.maxRequestsPerConnection) http.maxRequestsPerConnection = common.maxRequestsPerConnection;
   const life = milliseconds(common?.maxConnectionDuration, 0, options.field("max_connection_duration"));
   if (life > 0) http.maxConnectionDuration = life;
@@ -68,8 +79,8 @@ export function connectionManager(
   const hosts = hostRules(manager, port, place);
   if (hosts !== null) http.hosts = hosts;
   place.field("max_request_headers_kb").require(
-    maxRequestHeadersKb === undefined || maxRequestHeadersKb > 0 && maxRequestHeadersKb <= 8192,
-    "want from 1 to 8192",
+    maxRequestHeadersKb === undefined || maxRequestHeadersKb > 0 && maxRequestHeadersKb <= largestHead,
+    `want from 1 to ${largestHead}`,
   );
   return { http, inlineRoute };
 }

@@ -1,17 +1,19 @@
 /** The HTTP filters of a connection manager. */
 import type { HttpFilter } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { BufferSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/buffer/v3/buffer_pb.ts";
 import { CorsSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { HTTPFaultSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
 import { LocalRateLimitSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts";
 import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import type { HttpConnectionManagerConfig, HttpFilterName } from "../model.ts";
+import { bufferFilter, bufferLimit } from "./buffer.ts";
 import { corsFilter } from "./cors.ts";
 import { faultFilter } from "./fault.ts";
 import { rateLimitConfig, rateLimitFilter } from "./rate_limit.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 
-type Filters = Pick<HttpConnectionManagerConfig, "httpFilters" | "rateLimit">;
+type Filters = Pick<HttpConnectionManagerConfig, "httpFilters" | "rateLimit" | "maxRequestBytes">;
 
 export function httpFilters(filters: HttpFilter[], place: Place): Filters {
   const translated: Filters = { httpFilters: [] };
@@ -26,8 +28,8 @@ export function httpFilters(filters: HttpFilter[], place: Place): Filters {
   place.require(last >= 0 && httpFilters.indexOf("router") === last, "want the router last, and once");
   const cors = httpFilters.indexOf("cors");
   place.item(Math.max(cors, 0)).require(
-    cors < 0 || !httpFilters.slice(0, cors).includes("fault"),
-    "want the CORS filter before the fault filter",
+    cors < 0 || !httpFilters.slice(0, cors).some((filter) => filter === "fault" || filter === "buffer"),
+    "want the CORS filter before the fault and buffer filters",
   );
   return translated;
 }
@@ -46,6 +48,11 @@ function httpFilter({ name, configType: { value } }: HttpFilter, filters: Filter
     if (limit !== null) filters.rateLimit = limit;
     named(rateLimitFilter);
     return "local_ratelimit";
+  }
+  if (holds(value, BufferSchema)) {
+    filters.maxRequestBytes = bufferLimit(unpack(value, BufferSchema, config), config);
+    named(bufferFilter);
+    return "buffer";
   }
   const { delay, abort } = unpack(value, HTTPFaultSchema, config);
   config.field("delay").require(delay === undefined, "is implemented for routes only");

@@ -2,6 +2,10 @@
 import { CidrRangeSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import { FaultDelaySchema } from "../../../../routing/xds/gen/envoy/extensions/filters/common/fault/v3/fault_pb.ts";
 import {
+  BufferPerRouteSchema,
+  BufferSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/filters/http/buffer/v3/buffer_pb.ts";
+import {
   CorsPolicySchema,
   CorsSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
@@ -44,6 +48,8 @@ export const httpConnectionManagerFields = [
     dynamic_stats: statistics,
     suppress_grpc_request_failure_code_stats: statistics,
   }),
+  message(BufferSchema, "max_request_bytes"),
+  message(BufferPerRouteSchema, "disabled buffer"),
   message(CorsSchema, ""),
   message(
     CorsPolicySchema,

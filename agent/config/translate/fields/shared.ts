@@ -49,7 +49,10 @@ export const sharedFields = [
     initial_fetch_timeout: "the agent serves nothing that refers to a resource it does not have yet, however long",
   }),
   message(AggregatedConfigSourceSchema, ""),
-  message(HttpProtocolOptionsSchema, "idle_timeout max_requests_per_connection max_connection_duration"),
+  message(
+    HttpProtocolOptionsSchema,
+    "idle_timeout max_requests_per_connection max_connection_duration max_headers_count",
+  ),
   message(Http1ProtocolOptionsSchema, ""),
   message(RegexMatcherSchema, "regex google_re2"),
   message(RegexMatcher_GoogleRE2Schema, "", { max_program_size: "a limit of the control plane's own, checked there" }),
