@@ -155,6 +155,7 @@ function listener(role: Role): ListenerConfig {
         generateRequestId: true,
         forwardClientCertDetails: role.direction === "inbound" ? "APPEND_FORWARD" : "SANITIZE",
         httpFilters: ["fault", "router"],
+        upgradeTypes: [],
       },
     }],
   };
