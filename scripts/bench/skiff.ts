@@ -157,6 +157,7 @@ function listener(role: Role): ListenerConfig {
         httpFilters: ["fault", "router"],
         upgradeTypes: [],
       },
+      tcp: null,
     }],
   };
 }
