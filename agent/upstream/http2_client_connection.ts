@@ -45,9 +45,13 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
 
   /** Takes no more requests; closes when the last one is done. */
   drain(): void {
-    if (this.closed) return;
+    if (this.closed || this.closing) return;
     this.goingAway = true;
-    if (this.streams.size === 0) this.#leave();
+    if (this.streams.size > 0) return;
+    // Now, not when the turn ends: there may be no other turn.
+    this.goAway(ErrorCode.noError);
+    this.flush();
+    this.close();
   }
 
   protected override get lastOwnStream(): number {

@@ -38,6 +38,7 @@ scope.onmessage = ({ data }) => {
   } finally {
     // The sockets are the process's: left open, they would go on taking connections that nobody serves.
     plane.close();
+    thread.loop.close();
   }
   scope.close();
 };

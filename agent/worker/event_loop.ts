@@ -110,7 +110,11 @@ export class EventLoop {
         this.#runDeferred();
       }
     }
-    epoll.close();
+  }
+
+  /** To be called last: what is still watched cannot be unwatched any more. */
+  close(): void {
+    this.#epoll.close();
   }
 
   #abandon(owner: Watcher | Deferred): void {
