@@ -59,6 +59,8 @@ export class Exchange implements UpstreamRequest {
   entry: AccessLogEntry | null = null;
   /** Changes to the response's headers: the weighted cluster's, the route's, then the proxy's own for this request. */
   readonly responseMutations: CompiledMutation[] = [noMutation, noMutation, noMutation];
+  /** Headers of the request that the response's will tell of. */
+  requestHeader: (name: string) => string = noHeader;
 
   /** What decides the host where {@link hashed}. */
   readonly hashKey = new Hash64();
@@ -290,6 +292,12 @@ export class Exchange implements UpstreamRequest {
     if (this.#ownHeaders !== noHeaders) {
       this.responseMutations[2] = new CompiledMutation({ set: this.#ownHeaders, remove: [] });
     }
+    for (let i = 0; i < 2; i++) {
+      const mutation = this.responseMutations[i];
+      if (mutation.dynamic) {
+        this.responseMutations[i] = mutation.resolve({ exchange: this, request: this.requestHeader, response: head });
+      }
+    }
     this.downstream!.sendResponse(head, body, upstreamTime, this.responseMutations);
     return true;
   }
@@ -491,6 +499,7 @@ export class Exchange implements UpstreamRequest {
     this.#retrying = this.#responseStarted = false;
     this.#tunnel = this.#tunnelHalfClosed = false;
     this.upgrade = "";
+    this.requestHeader = noHeader;
     this.#onWhole = null;
     this.#bodyLimit = 0;
     this.#attemptCountAt = -1;
@@ -503,6 +512,10 @@ export class Exchange implements UpstreamRequest {
 }
 
 function nothing(): void {}
+
+function noHeader(): string {
+  return "";
+}
 
 function startsWithGrpc(head: RequestHead, index: number): boolean {
   const { fields } = head;

@@ -17,6 +17,8 @@ import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
 import { redirectHeaders } from "./respond/redirect.ts";
 import { outcomes } from "./respond/outcome.ts";
 import { canonicalizeTarget, canonicalLocation, Target } from "./route/canonical_target.ts";
+import { keptReader, requestReader } from "./route/header_format.ts";
+import type { CompiledMutation } from "./route/header_mutation.ts";
 import { chooseCluster, type ForwardAction, type Route } from "./route/route_table.ts";
 import { writeRequestHead } from "./upstream/request_head.ts";
 
@@ -66,6 +68,7 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
+  if (chosen.responseHeaders.dynamic || route.responseHeaders.dynamic) keepForResponse(exchange, head);
   runFilters(exchange, head);
 }
 
@@ -75,14 +78,15 @@ function prepareHead(
   head: RequestHead,
   route: Route,
   action: ForwardAction,
-  clusterHeaders: Route["requestHeaders"],
+  clusterHeaders: CompiledMutation,
 ): void {
   const { chain, peer } = exchange.downstream!.link;
   const { http } = chain;
   writeRequestHead(exchange.head, head, {
     route,
     action,
-    clusterHeaders,
+    clusterHeaders: forRequest(clusterHeaders, exchange, head),
+    routeHeaders: forRequest(route.requestHeaders, exchange, head),
     generateRequestId: http.generateRequestId,
     forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, peer, head),
     caller: chain.forwardedHeaders,
@@ -96,6 +100,17 @@ function prepareHead(
     entry?.requestHeaders.set("x-request-id", requestId);
     if (requestIdInResponse && requestId !== "") exchange.addResponseHeader("x-request-id", requestId);
   }
+}
+
+/** Changes to the request's headers, with the values that are this request's. */
+function forRequest(mutation: CompiledMutation, exchange: Exchange, head: RequestHead): CompiledMutation {
+  return mutation.dynamic ? mutation.resolve({ exchange, request: requestReader(head), response: null }) : mutation;
+}
+
+/** Where the response's headers will tell of the request's, those are kept. */
+function keepForResponse(exchange: Exchange, head: RequestHead): void {
+  const names = exchange.responseMutations.flatMap((mutation) => mutation.dynamic ? mutation.requestNames : []);
+  if (names.length > 0) exchange.requestHeader = keptReader(head, names);
 }
 
 /** The request's id as the upstream sees it: the caller's, or one that was made. */

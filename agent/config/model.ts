@@ -299,9 +299,18 @@ export interface DirectResponseConfig {
   body: string;
 }
 
+/** Text, or a command operator; `names` are the arguments of `REQ` and `RESP`, of which the first that is there counts. */
+export type HeaderFormatPart = string | { operator: string; names: string[]; limit: number | null };
+
 export interface HeaderMutation {
   /** In order. `overwrite` is Envoy's OVERWRITE_IF_EXISTS_OR_ADD, `append` APPEND_IF_EXISTS_OR_ADD, `addIfAbsent` ADD_IF_ABSENT. */
-  set: { name: string; value: string; mode: "append" | "overwrite" | "addIfAbsent" }[];
+  set: {
+    name: string;
+    value: string;
+    mode: "append" | "overwrite" | "addIfAbsent";
+    /** What the value is made of for each request, in the place of {@link value}; absent: it is always the same. */
+    format?: HeaderFormatPart[];
+  }[];
   remove: string[];
 }
 

@@ -21,7 +21,9 @@ const teTrailers = ascii("te: trailers\r\n");
 export interface RequestHeadOptions {
   route: Route;
   action: ForwardAction;
+  /** Changes to the headers: the weighted cluster's and the route's. */
   clusterHeaders: CompiledMutation;
+  routeHeaders: CompiledMutation;
   generateRequestId: boolean;
   /** Value of `x-forwarded-client-cert`; `null`: none, whatever the caller sent. */
   forwardedClientCert: Uint8Array | null;
@@ -32,7 +34,7 @@ export interface RequestHeadOptions {
 
 export function writeRequestHead(out: ByteQueue, head: RequestHead, options: RequestHeadOptions): void {
   const { fields } = head;
-  const { route, action, clusterHeaders } = options;
+  const { route, action, clusterHeaders, routeHeaders } = options;
   const bytes = fields.bytes;
   const acceptsTrailers = fields.known(Known.te) === "trailers";
   dropHopByHop(fields);
@@ -46,14 +48,14 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   options.caller.judge(fields, options.peer);
   const keepsRequestId = fields.keeps(Known.requestId);
   clusterHeaders.drop(fields);
-  route.requestHeaders.drop(fields);
+  routeHeaders.drop(fields);
 
   out.reserve(head.methodEnd - head.methodStart + head.pathEnd - head.pathStart + 512);
   appendRange(out, bytes, head.methodStart, head.methodEnd);
   out.bytes[out.end++] = 32;
   writePath(out, head, route, action);
   out.appendAll(versionAndHost);
-  const authority = clusterHeaders.authority ?? route.requestHeaders.authority ?? action.hostRewrite;
+  const authority = clusterHeaders.authority ?? routeHeaders.authority ?? action.hostRewrite;
   if (authority !== null) out.appendAll(authority);
   else appendRange(out, bytes, head.authorityStart, head.authorityEnd);
   out.appendAll(lineEnd);
@@ -76,7 +78,7 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   }
   if (action.timeout > 0) out.appendText(`x-envoy-expected-rq-timeout-ms: ${action.timeout}\r\n`);
   clusterHeaders.append(fields, out);
-  route.requestHeaders.append(fields, out);
+  routeHeaders.append(fields, out);
 }
 
 /**

@@ -3,7 +3,8 @@ import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction as AppendAction,
 } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { HeaderMutation } from "../model.ts";
+import { headerOperators } from "../../route/header_format.ts";
+import type { HeaderFormatPart, HeaderMutation } from "../model.ts";
 import type { Place } from "./unsupported.ts";
 
 /** What routes, virtual hosts, route configurations and weighted clusters have in common. */
@@ -76,10 +77,10 @@ function addition(option: HeaderValueOption, place: Place): HeaderMutation["set"
   at.field("raw_value").require(rawValue.length === 0, "is not implemented");
   const entry = {
     name: headerName(key, at.field("key")),
-    value: plainText(text, at.field("value")),
+    ...headerValue(text, at.field("value")),
     mode: mode(option, place),
   };
-  return entry.value === "" && !option.keepEmptyValue ? [] : [entry];
+  return entry.value === "" && entry.format === undefined && !option.keepEmptyValue ? [] : [entry];
 }
 
 function headerName(name: string, place: Place): string {
@@ -89,13 +90,45 @@ function headerName(name: string, place: Place): string {
   return lower;
 }
 
+const operator = /%%|%([A-Z0-9_]+)(?:\(([^()%]*)\))?(?::(\d+))?%/g;
+
 /** Command operators stand between percent signs; two percent signs are one. */
-function plainText(value: string, place: Place): string {
-  const text = value.replaceAll("%%", "");
-  place.require(!text.includes("%"), `command operators are not implemented: ${JSON.stringify(value)}`);
+function headerValue(value: string, place: Place): Pick<HeaderMutation["set"][number], "value" | "format"> {
   // deno-lint-ignore no-control-regex -- these bytes would end the header
   place.require(!/[\x00-\x08\x0a-\x1f\x7f]/.test(value), "want no control characters");
-  return value.replaceAll("%%", "%");
+  const parts: HeaderFormatPart[] = [];
+  let text = "";
+  let end = 0;
+  const literal = (piece: string) => {
+    place.require(!piece.includes("%"), `${JSON.stringify(piece)} is no command operator`);
+    text += piece;
+  };
+  for (const match of value.matchAll(operator)) {
+    const [whole, name, argument, limit] = match;
+    literal(value.slice(end, match.index));
+    end = match.index + whole.length;
+    if (whole === "%%") text += "%";
+    else {
+      if (text !== "") parts.push(text);
+      text = "";
+      parts.push(commandOperator(name, argument, limit, place));
+    }
+  }
+  literal(value.slice(end));
+  if (parts.length === 0) return { value: text };
+  return { value: "", format: text === "" ? parts : [...parts, text] };
+}
+
+/** @throws {UnsupportedConfigurationError} for an operator that is not implemented for headers */
+function commandOperator(name: string, argument: string | undefined, limit: string | undefined, place: Place) {
+  const header = name === "REQ" || name === "RESP";
+  place.require(header || headerOperators.has(name), `the command operator ${name} is not implemented`);
+  const names = header ? (argument ?? "").toLowerCase().split("?") : [];
+  if (header) {
+    const valid = names.length <= 2 && names.every((each) => /^:?[a-z0-9!#$%&'*+.^_`|~-]+$/.test(each));
+    place.require(valid, `want ${name}(header) or ${name}(header?other)`);
+  } else place.require(argument === undefined, `an argument of ${name} is not implemented`);
+  return { operator: name, names, limit: limit === undefined ? null : Number(limit) };
 }
 
 function mode(option: HeaderValueOption, place: Place): HeaderMutation["set"][number]["mode"] {

@@ -4,7 +4,7 @@ import { HeaderValueOption_HeaderAppendAction as Action } from "../../../routing
 import { RouteSchema } from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import type { HeaderMutation } from "../model.ts";
 import { headerLevel, joinMutations } from "./header_mutation.ts";
-import { Place } from "./unsupported.ts";
+import { Place, UnsupportedConfigurationError } from "./unsupported.ts";
 
 type Mode = HeaderMutation["set"][number]["mode"];
 
@@ -71,4 +71,20 @@ Deno.test("reads modes, old and new, and percent signs; drops empty values unles
     ["5%", "append"],
   ]);
   assert.deepEqual(response.remove, ["y"]);
+});
+
+Deno.test("reads command operators; refuses those that are not implemented, and stray percent signs", () => {
+  const translated = (value: string) =>
+    headerLevel(create(RouteSchema, { requestHeadersToAdd: [{ header: { key: "x", value } }] }), new Place("r"))
+      .request.set[0];
+  assert.deepEqual(translated("a %REQ(X-A?:path):7%%% b %PROTOCOL%").format, [
+    "a ",
+    { operator: "REQ", names: ["x-a", ":path"], limit: 7 },
+    "% b ",
+    { operator: "PROTOCOL", names: [], limit: null },
+  ]);
+  assert.equal(translated("100%%").format, undefined);
+  for (const value of ["50%", "%REQ%", "%REQ(a b)%", "%NO_SUCH%", "%PROTOCOL(x)%", "%REQ(a%", "%req(a)%"]) {
+    assert.throws(() => translated(value), UnsupportedConfigurationError, value);
+  }
 });

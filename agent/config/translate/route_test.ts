@@ -225,8 +225,8 @@ const refusals: [string, JsonObject, string][] = [
   ],
   ["a negative timeout", { route: { cluster: "c", timeout: "-1s" } }, ".route.timeout"],
   [
-    "command operators",
-    { requestHeadersToAdd: [{ header: { key: "x", value: "%REQ(y)%" } }] },
+    "command operators that are not known",
+    { requestHeadersToAdd: [{ header: { key: "x", value: "%DYNAMIC_METADATA(a:b)%" } }] },
     ".request_headers_to_add[0].header.value",
   ],
   [
