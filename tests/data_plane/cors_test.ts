@@ -15,7 +15,7 @@ function corsRoute(policy: JsonObject): JsonObject {
   };
 }
 
-const origins = {
+const origins: JsonObject = {
   allowOriginStringMatch: [{ exact: "https://a.example" }, { safeRegex: { regex: "https://.*\\.b" } }],
 };
 
@@ -77,7 +77,8 @@ Deno.test("responses to an allowed origin say so, whatever the upstream says", a
       "allow-credentials": "true",
       "expose-headers": "x-b",
     });
-    for (const headers of [{ origin: "https://evil.example" }, {}]) {
+    const others: Record<string, string>[] = [{ origin: "https://evil.example" }, {}];
+    for (const headers of others) {
       assert.deepEqual(access(await ask("GET", headers)), { "allow-origin": "https://upstream" });
     }
   });
