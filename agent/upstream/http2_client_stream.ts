@@ -105,14 +105,22 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     const bodiless = request.isHead || status === 204 || status === 304;
     if (length === BAD_LENGTH || (endStream && length > 0 && !bodiless)) return this.#malformed();
     this.#headReceived = true;
-    // What came as a body would be read as the next response by a caller who expects none.
-    this.#remaining = bodiless ? 0 : length;
+    this.#remaining = length;
     const head = thread.http2ResponseHead;
     head.status = status;
     const kind = endStream || bodiless ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
     const wanted = request.onResponseHead(head, { kind, length: Math.max(length, 0), done: endStream });
     if (!wanted) return this.cancel();
     if (endStream) this.#end();
+    else if (bodiless) this.#endWithoutBody();
+  }
+
+  /** Some servers send a body to HEAD: nobody wants it, and a caller of HTTP/1.1 would read it as the next response. */
+  #endWithoutBody(): void {
+    const request = this.#request;
+    this.#request = null;
+    this.abort(ErrorCode.cancel);
+    request?.onResponseEnd();
   }
 
   #onTrailers(sink: HeaderSink, endStream: boolean): void {

@@ -279,7 +279,10 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       if (sink.malformed || tooLarge) return this.streamError(stream, ErrorCode.protocolError);
       return stream.onHeaders(this.#blockEndsStream);
     }
-    if (this.#resets.has(id)) return;
+    if (this.#isForgotten(id)) {
+      if (this.isPeerStream(id)) this.lastPeerStream = Math.max(this.lastPeerStream, id);
+      return;
+    }
     if (!this.isPeerStream(id)) return this.connectionError(ErrorCode.protocolError);
     if (id <= this.lastPeerStream) return this.connectionError(ErrorCode.streamClosed);
     this.lastPeerStream = id;

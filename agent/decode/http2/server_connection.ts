@@ -48,9 +48,9 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   }
 
   protected override openStream(id: number, endStream: boolean, tooLarge: boolean): void {
-    if (this.streams.size >= Limit.concurrentStreams) return this.resetUnknown(id, ErrorCode.refusedStream);
-    // After GOAWAY the peer knows that this one is not served (RFC 9113 §6.8).
-    if (this.goingAway) return;
+    if (this.goingAway || this.streams.size >= Limit.concurrentStreams) {
+      return this.resetUnknown(id, ErrorCode.refusedStream);
+    }
     const stream = new Http2ServerStream(this, id);
     this.streams.set(id, stream);
     stream.begin(endStream, tooLarge);
