@@ -30,7 +30,7 @@ const renewal: Step = {
     await until("every identity has a new certificate", async () => {
       const now = await certificates(bookinfo);
       return [...before.keys()].every((key) => now.get(key)?.serial !== before.get(key)?.serial);
-    }, { timeout: 25_000, interval: 200 });
+    }, { timeout: 60_000, interval: 200 });
     return `${before.size} certificates replaced, ${await noneDropped(load)}`;
   },
 };
@@ -45,7 +45,7 @@ const restart: Step = {
     await until("every identity has a certificate for a day", async () => {
       const now = [...(await certificates(bookinfo)).values()];
       return now.every(({ expires }) => expires.getTime() - Date.now() > 3_600_000);
-    }, { timeout: 25_000, interval: 200 });
+    }, { timeout: 60_000, interval: 200 });
     return await noneDropped(load);
   },
 };
