@@ -197,12 +197,17 @@ export abstract class Connection implements Watcher, Deferred {
     this.#close(false);
   }
 
+  /** Closes so that the peer sees a break, where an orderly end would look like the end of what was being sent. */
+  protected breakOff(): void {
+    this.#close(false, true);
+  }
+
   /** Something threw in its midst: it costs this connection. */
   abandon(): void {
     this.#close(true);
   }
 
-  #close(failed: boolean): void {
+  #close(failed: boolean, reset = false): void {
     if (this.closed) return;
     this.closed = true;
     this.thread.loop.clearTimer(this.timer);
@@ -211,7 +216,8 @@ export abstract class Connection implements Watcher, Deferred {
       this.tls.close();
       this.tls = null;
     }
-    this.socket.close();
+    if (reset) this.socket.reset();
+    else this.socket.close();
     this.out.clear();
     this.onClose(failed);
   }

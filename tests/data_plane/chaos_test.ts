@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ClusterSlot, HostSlot } from "../../agent/config/shared_memory.ts";
-import { libc } from "../../agent/sys/libc.ts";
+import { newSlab } from "../../agent/sys/slab.ts";
 import { Socket, WOULD_BLOCK } from "../../agent/sys/socket.ts";
 import { Backend, cluster, endpoint, endpoints, forwardTo, freePort, listener, route, TestProxy } from "./harness.ts";
 import { Mesh, sni } from "./mesh.ts";
@@ -14,7 +14,7 @@ const ends: End[] = ["close", "reset", "half-close"];
 /** A caller that can end its connection in any way, a reset included. */
 class RudeClient {
   readonly #socket: Socket;
-  readonly #buffer = new Uint8Array(4096);
+  readonly #buffer = newSlab(4096);
 
   constructor(port: number) {
     this.#socket = Socket.connect("127.0.0.1", port);
@@ -32,9 +32,10 @@ class RudeClient {
 
   /** Waits until something has arrived, and takes a little of it. */
   async receive(): Promise<void> {
-    const pointer = Deno.UnsafePointer.of(this.#buffer);
     for (let i = 0; i < 2000; i++) {
-      if (this.#socket.read(this.#buffer, pointer, 0, this.#buffer.length) !== WOULD_BLOCK) return;
+      if (this.#socket.read(this.#buffer.bytes, this.#buffer.pointer, 0, this.#buffer.bytes.length) !== WOULD_BLOCK) {
+        return;
+      }
       await pause(1);
     }
     assert.fail("nothing arrived");
@@ -46,8 +47,8 @@ class RudeClient {
       await pause(5);
     }
     if (how === "reset") {
-      const SOL_SOCKET = 1, SO_LINGER = 13;
-      libc.setsockopt(this.#socket.descriptor, SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer), 8);
+      this.#socket.reset();
+      return;
     }
     this.#socket.close();
   }

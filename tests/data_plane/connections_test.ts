@@ -88,6 +88,28 @@ Deno.test("a response that ends with its connection is passed on in chunks, to H
   assert.ok(!plain.includes("transfer-encoding"), plain);
 });
 
+Deno.test("an HTTP/1.0 caller can tell a response that was cut off from one that is whole", async () => {
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    await connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    await connection.until(/never/).catch(() => {});
+  });
+  const { proxy, port } = await TestProxy.simple([backend.port]);
+  await using _ = proxy;
+  using caller = await Deno.connect({ hostname: "127.0.0.1", port });
+  await caller.write(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
+  let received = "";
+  const readAll = async () => {
+    const buffer = new Uint8Array(4096);
+    for (let count = await caller.read(buffer); count !== null; count = await caller.read(buffer)) {
+      received += new TextDecoder().decode(buffer.subarray(0, count));
+      if (received.endsWith("hello")) { for (const connection of backend.connections) connection.close(); }
+    }
+  };
+  await assert.rejects(readAll(), Deno.errors.ConnectionReset);
+  assert.match(received, /hello$/);
+});
+
 Deno.test("HTTP/1.0 and Connection: close end the connection, keep-alive on HTTP/1.0 does not", async () => {
   using backend = answering(ok);
   const { proxy, port } = await TestProxy.simple([backend.port]);

@@ -265,7 +265,9 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   /** Cuts the response off, so that the caller sees that it is not whole. */
   abortResponse(): void {
-    this.close();
+    // Without chunks or a length the end of the connection is the end of the body.
+    if (this.#http10) this.breakOff();
+    else this.close();
   }
 
   /** Writes a whole reply; returns the size of its body. */
