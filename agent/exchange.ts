@@ -15,6 +15,8 @@ import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
 import { noShadows, startShadows } from "./filters/mirror.ts";
 import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
 import { recordExchange, recordResponseHead } from "./record/record.ts";
+import { grpcStatusOfHttp } from "./record/grpc_status.ts";
+import { grpcReplyHeaders } from "./respond/grpc_reply.ts";
 import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
 import { CompiledMutation } from "./route/header_mutation.ts";
 import type { ForwardAction, Route } from "./route/route_table.ts";
@@ -431,13 +433,26 @@ export class Exchange implements UpstreamRequest {
     this.#abort(flag);
   }
 
-  respond(status: number, body: string, flag: number, headers: string, close: boolean, overloaded: boolean): void {
+  /** @param grpcStatus for a gRPC caller; absent: what `status` means there */
+  respond(
+    status: number,
+    body: string,
+    flag: number,
+    headers: string,
+    close: boolean,
+    overloaded: boolean,
+    grpcStatus: number = grpcStatusOfHttp(status),
+  ): void {
     this.flags |= flag;
-    this.status = status;
+    this.status = this.grpc ? 200 : status;
     this.#completeOwnHeaders();
     let lines = overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers;
     for (const { name, value } of this.#ownHeaders) lines += `${name}: ${value}\r\n`;
-    this.bytesSent += this.downstream!.sendLocalReply(status, body, lines, close);
+    if (this.grpc) {
+      this.grpcStatus = grpcStatus;
+      lines += grpcReplyHeaders(grpcStatus, body);
+    }
+    this.bytesSent += this.downstream!.sendLocalReply(this.status, this.grpc ? "" : body, lines, close);
     this.finish();
   }
 

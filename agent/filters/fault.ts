@@ -9,11 +9,15 @@ export function injectFault(exchange: Exchange, fault: FaultConfig, next: () => 
   const { delay } = fault;
   const abort = fault.abort !== null && happens(fault.abort.percentage) ? fault.abort : null;
   const proceed = abort === null ? next : () => {
-    // gRPC callers read their status from a header (trailers-only response).
-    const grpc = abort.grpcStatus !== null && (exchange.grpc || abort.httpStatus === 0);
-    const headers = grpc ? `grpc-status: ${abort.grpcStatus}\r\n` : "";
-    const status = grpc ? 200 : abort.httpStatus;
-    exchange.respond(status, grpc ? "" : outcomes.faultAbort.body, Flag.FI, headers, false, false);
+    const { httpStatus, grpcStatus } = abort;
+    if (grpcStatus === null) {
+      return exchange.respond(httpStatus, outcomes.faultAbort.body, Flag.FI, "", false, false);
+    }
+    // Where only a status of gRPC is given, other callers get it as a header.
+    const status = exchange.grpc || httpStatus > 0 ? httpStatus : 200;
+    const headers = exchange.grpc || httpStatus > 0 ? "" : `grpc-status: ${grpcStatus}\r\n`;
+    const body = status === 200 ? "" : outcomes.faultAbort.body;
+    exchange.respond(status, body, Flag.FI, headers, false, false, grpcStatus);
   };
   if (delay !== null && happens(delay.percentage)) {
     exchange.flags |= Flag.DI;
