@@ -8,7 +8,7 @@ import { tlsSteps } from "./check/tls_steps.ts";
 import { guide } from "./guide.ts";
 
 /** Lifetime of workload certificates in the check: renewed while it runs, and longer than a restart on a busy machine. */
-const shortLived = "30s";
+const shortLived = "24s";
 
 async function check(stopped: AbortSignal): Promise<boolean> {
   await using bookinfo = await BookinfoMesh.start({ workloadCertificateTtl: shortLived });
