@@ -165,7 +165,7 @@ export class Http2Peer implements Disposable {
   goneAway: number | null = null;
   readonly options: Required<PeerOptions>;
   readonly #decoder = new HpackDecoder();
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #sending: Promise<void> = Promise.resolve();
   #sendWindow = 65535;
   #initialWindow = 65535;
   readonly #windows = new Map<number, number>();
@@ -175,7 +175,6 @@ export class Http2Peer implements Disposable {
 
   constructor(readonly connection: Deno.TcpConn, private readonly isClient: boolean, options: PeerOptions = {}) {
     this.options = { settings: [], acknowledge: true, giveBack: true, read: true, ...options };
-    this.#writer = connection.writable.getWriter();
     this.#nextStream = isClient ? 1 : 2;
     if (isClient) void this.send(preface);
     void this.send(settings(...this.options.settings));
@@ -186,9 +185,14 @@ export class Http2Peer implements Disposable {
     return new Http2Peer(await Deno.connect({ hostname: "127.0.0.1", port }), true, options);
   }
 
-  /** Sends bytes; a connection that has ended takes them in silence. */
+  /** Sends bytes, behind all that is being sent; a connection that has ended takes them in silence. */
   async send(...parts: Uint8Array[]): Promise<void> {
-    for (const part of parts) await this.#writer.write(part).catch(() => {});
+    for (const part of parts) this.#sending = this.#sending.then(() => this.#write(part)).catch(() => {});
+    await this.#sending;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let sent = 0; sent < bytes.length;) sent += await this.connection.write(bytes.subarray(sent));
   }
 
   newStream(): number {
@@ -343,7 +347,6 @@ export class Http2Peer implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#writer.releaseLock();
     this.connection.close();
   }
 

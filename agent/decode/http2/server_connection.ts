@@ -7,8 +7,8 @@ import { Http2Connection } from "./connection.ts";
 import { ErrorCode, Limit, preface, Setting } from "./protocol.ts";
 import { Http2ServerStream } from "./server_stream.ts";
 
-/** How often streams are looked at for idleness, as a share of what they are allowed. */
-const idleChecks = 4;
+/** A timer for what has no limit. */
+const longestWait = 3_600_000;
 
 export class Http2ServerConnection extends Http2Connection<Http2ServerStream> implements DownstreamConnection {
   protected override readonly servesPeer = true;
@@ -16,13 +16,15 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   readonly #start: number;
   /** When the last stream ended. */
   #idleSince: number;
+  /** When the timer fires, on the loop's clock. */
+  #lookAt = Infinity;
 
   constructor(thread: DataThread, socket: Socket, tls: TlsSession | null, readonly link: DownstreamLink) {
     super(thread, socket, tls);
     this.#start = this.#idleSince = thread.loop.now;
     thread.downstreams.add(this);
     this.greet(Setting.maxConcurrentStreams, Limit.concurrentStreams);
-    thread.loop.setTimer(this.timer, Limit.settingsTimeout);
+    this.#lookAgain(this.#start + Limit.settingsTimeout);
   }
 
   protected override get lastOwnStream(): number {
@@ -54,6 +56,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     const stream = new Http2ServerStream(this, id);
     this.streams.set(id, stream);
     stream.begin(endStream, tooLarge);
+    this.#isOver(stream.openedAt, stream.idleTimeout);
   }
 
   protected override onGoAway(_lastStream: number): void {
@@ -62,23 +65,17 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
 
   protected override onIdle(): void {
     this.#idleSince = this.thread.loop.now;
+    this.#isOver(this.#idleSince, this.link.chain.http.idleTimeout);
     if (this.goingAway && !this.closing) this.closeAfterFlush();
   }
 
   /** A header block counts from its first frame: later ones do not refresh it. */
   protected override onPartialBlock(): void {
-    const { requestHeadersTimeout } = this.link.chain.http;
-    if (requestHeadersTimeout > 0) this.#lookAgainIn(requestHeadersTimeout);
+    this.#isOver(this.partialBlockSince, this.link.chain.http.requestHeadersTimeout);
   }
 
   protected override onStalled(): void {
-    const { streamIdleTimeout } = this.link.chain.http;
-    if (streamIdleTimeout > 0) this.#lookAgainIn(streamIdleTimeout);
-  }
-
-  /** The settings' deadline comes first. */
-  #lookAgainIn(time: number): void {
-    this.thread.loop.setTimer(this.timer, this.settingsAcknowledged ? time : Math.min(time, Limit.settingsTimeout));
+    this.#isOver(this.thread.loop.now, this.link.chain.http.streamIdleTimeout);
   }
 
   drain(): void {
@@ -95,32 +92,37 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   protected override onDeadline(): void {
     const { now } = this.thread.loop;
     const { http } = this.link.chain;
-    if (!this.settingsAcknowledged && now - this.#start >= Limit.settingsTimeout) {
+    this.#lookAt = Infinity;
+    if (!this.settingsAcknowledged && this.#isOver(this.#start, Limit.settingsTimeout)) {
       return this.connectionError(ErrorCode.settingsTimeout);
     }
-    const { partialBlockSince } = this;
-    if (partialBlockSince >= 0 && http.requestHeadersTimeout > 0) {
-      const left = http.requestHeadersTimeout - (now - partialBlockSince);
-      if (left <= 0) return this.connectionError(ErrorCode.enhanceYourCalm);
-      return this.thread.loop.setTimer(this.timer, left);
+    if (this.partialBlockSince >= 0 && this.#isOver(this.partialBlockSince, http.requestHeadersTimeout)) {
+      return this.connectionError(ErrorCode.enhanceYourCalm);
     }
-    if (this.out.length > 0 && http.streamIdleTimeout > 0 && now - this.lastFlush >= http.streamIdleTimeout) {
-      return this.fail();
+    if (this.out.length > 0 && this.#isOver(this.lastFlush, http.streamIdleTimeout)) return this.fail();
+    for (const stream of [...this.streams.values()]) {
+      if (this.#isOver(stream.lastActivity, stream.idleTimeout)) stream.onIdleTimeout();
     }
-    let next = http.idleTimeout;
-    if (this.streams.size === 0) {
-      const idleFor = now - this.#idleSince;
-      if (http.idleTimeout > 0 && idleFor >= http.idleTimeout) {
-        this.goAway(ErrorCode.noError);
-        return this.closeAfterFlush();
-      }
-      next = http.idleTimeout - idleFor;
-    } else if (http.streamIdleTimeout > 0) {
-      for (const stream of [...this.streams.values()]) {
-        if (now - stream.lastActivity >= http.streamIdleTimeout) stream.onIdleTimeout();
-      }
-      next = http.streamIdleTimeout / idleChecks;
+    if (this.closed || this.closing) return;
+    if (this.streams.size === 0 && this.#isOver(this.#idleSince, http.idleTimeout)) {
+      this.goAway(ErrorCode.noError);
+      return this.closeAfterFlush();
     }
-    if (!this.closed) this.thread.loop.setTimer(this.timer, next > 0 ? next : 3_600_000);
+    if (this.#lookAt === Infinity) this.#lookAgain(now + longestWait);
+  }
+
+  /** Whether something that began at `since` has taken longer than it may (0: for ever); else that is looked at again. */
+  #isOver(since: number, limit: number): boolean {
+    if (limit <= 0) return false;
+    if (this.thread.loop.now - since >= limit) return true;
+    this.#lookAgain(since + limit);
+    return false;
+  }
+
+  /** The timer fires at this time at the latest. */
+  #lookAgain(at: number): void {
+    if (at >= this.#lookAt) return;
+    this.#lookAt = at;
+    this.thread.loop.setTimer(this.timer, Math.max(at - this.thread.loop.now, 0));
   }
 }

@@ -121,6 +121,11 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     return this.#exchange !== null && this.#exchange.requestCongested;
   }
 
+  /** How long it may stand still, milliseconds; 0: for ever. */
+  get idleTimeout(): number {
+    return this.#exchange?.action?.idleTimeout ?? this.link.chain.http.streamIdleTimeout;
+  }
+
   /** No byte has moved for too long. */
   onIdleTimeout(): void {
     if (this.#exchange !== null && this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
