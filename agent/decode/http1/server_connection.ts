@@ -97,7 +97,9 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
 
   #consume(end: number): void {
     const bytes = this.thread.input.bytes;
-    if (this.#requests === 0 && speaksHttp2(bytes, end)) return this.#becomeHttp2(end);
+    if (this.#requests === 0 && maySpeakHttp2(bytes, end)) {
+      return end < preface.length ? this.#keepPartialHead(0, end) : this.#becomeHttp2(end);
+    }
     let position = 0;
     while (position < end && !this.closed && !this.closing) {
       if (this.#exchange === null) {
@@ -364,8 +366,10 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   }
 }
 
-/** Whether the bytes begin with the whole client preface of HTTP/2. */
-function speaksHttp2(bytes: Uint8Array, size: number): boolean {
-  if (size < preface.length || bytes[0] !== preface[0]) return false;
-  return sameBytes(bytes, 0, preface.length, preface);
+/** Whether the bytes begin with the client preface of HTTP/2, or with as much of it as there are. */
+function maySpeakHttp2(bytes: Uint8Array, size: number): boolean {
+  if (bytes[0] !== preface[0]) return false;
+  const length = Math.min(size, preface.length);
+  for (let i = 1; i < length; i++) if (bytes[i] !== preface[i]) return false;
+  return true;
 }
