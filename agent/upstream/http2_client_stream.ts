@@ -157,9 +157,12 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   }
 
   #malformed(): void {
+    this.connection.streamError(this, ErrorCode.protocolError);
+  }
+
+  override onBroken(): void {
     const request = this.#request;
     this.#request = null;
-    this.connection.streamError(this, ErrorCode.protocolError);
     request?.onFailure("protocolError");
   }
 

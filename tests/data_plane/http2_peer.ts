@@ -152,6 +152,8 @@ export interface PeerOptions {
   giveBack?: boolean;
   /** Whether anything is read at all; true by default. */
   read?: boolean;
+  /** Whether it says nothing by itself, not even a preface; false by default. */
+  silent?: boolean;
 }
 
 export class Http2Peer implements Disposable {
@@ -174,10 +176,10 @@ export class Http2Peer implements Disposable {
   #closed = false;
 
   constructor(readonly connection: Deno.TcpConn, private readonly isClient: boolean, options: PeerOptions = {}) {
-    this.options = { settings: [], acknowledge: true, giveBack: true, read: true, ...options };
+    this.options = { settings: [], acknowledge: true, giveBack: true, read: true, silent: false, ...options };
     this.#nextStream = isClient ? 1 : 2;
-    if (isClient) void this.send(preface);
-    void this.send(settings(...this.options.settings));
+    if (isClient && !this.options.silent) void this.send(preface);
+    if (!this.options.silent) void this.send(settings(...this.options.settings));
     if (this.options.read) void this.#read();
   }
 

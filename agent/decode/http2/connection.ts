@@ -495,7 +495,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** The peer broke the rules on one stream. */
   streamError(stream: S, code: number): void {
     this.reset(stream, code);
-    stream.onReset(code);
+    stream.onBroken(code);
     this.#countPrematureReset(stream);
   }
 

@@ -44,6 +44,10 @@ export abstract class Http2Stream {
   ): void;
   /** The stream is over before its time: by the peer, by its fault, or with the connection. */
   abstract onReset(code: number): void;
+  /** As {@link onReset}, by the peer's fault. */
+  onBroken(code: number): void {
+    this.onReset(code);
+  }
   /** What was sent has gone out far enough for more. */
   abstract onDrained(): void;
   /** Whether what is received is taken no further for now. */
