@@ -3,8 +3,11 @@
 import { newSlab, type Slab } from "../sys/slab.ts";
 
 const smallestSlab = 16 * 1024;
-/** Free slabs kept of each size; what comes back beyond is left to the collector. */
-const keptPerSize = 64;
+/**
+ * Bytes of free slabs kept of each size; what comes back beyond is left to the collector, which is slow to see memory
+ * that is not its own: what a busy thread needs again at once must be kept.
+ */
+const keptPerSize = 16 * 1024 * 1024;
 
 /** Slabs in sizes of powers of two, from 16 KiB. */
 export class SlabPool {
@@ -23,7 +26,7 @@ export class SlabPool {
     this.inUse -= slab.bytes.length;
     const order = sizeOrder(slab.bytes.length);
     const free = this.#free[order] ??= [];
-    if (free.length < keptPerSize) free.push(slab);
+    if (free.length * slab.bytes.length < keptPerSize) free.push(slab);
   }
 }
 
