@@ -1,38 +1,43 @@
 /**
- * One request and its response on their way through the proxy: what was decided about it, the attempts to have it
- * answered, its deadlines, and what is recorded at the end. Used again for the connection's next request.
+ * One request and its response on their way through the proxy: what was decided about it, its attempt under way, and
+ * what is recorded at the end. Used again for another request. How often it is tried is `attempts.ts`, how long it may
+ * take `deadlines.ts`.
  */
+import { Attempts } from "./attempts.ts";
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
-import type { HeaderMutation } from "./config/model.ts";
-import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
-import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
+import { ClusterSlot } from "./config/shared_memory.ts";
+import { Deadlines } from "./deadlines.ts";
 import { BodyKind } from "./decode/framing.ts";
+import { grpcStatusOf, isGrpc } from "./decode/grpc.ts";
+import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
 import { CONNECT } from "./decode/http1/upgrade.ts";
-import { Known } from "./decode/known_headers.ts";
 import { keepTrailers } from "./decode/trailers.ts";
 import type { BodyFraming, DownstreamStream } from "./downstream_stream.ts";
 import { noShadows, startShadows } from "./filters/mirror.ts";
 import { type AccessLogEntry, newEntry } from "./record/access_log.ts";
 import { recordExchange, recordResponseHead } from "./record/record.ts";
 import { grpcStatusOfHttp } from "./record/grpc_status.ts";
+import { AddedHeaders, noMutation } from "./respond/added_headers.ts";
 import { grpcReplyHeaders } from "./respond/grpc_reply.ts";
 import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
-import { CompiledMutation } from "./route/header_mutation.ts";
+import type { CompiledMutation } from "./route/header_mutation.ts";
 import type { ForwardAction, Route } from "./route/route_table.ts";
 import type { ConnectFailure } from "./upstream/connector.ts";
 import { TcpTunnel } from "./upstream/tcp_tunnel.ts";
 import type { StreamFailure, UpstreamRequest, UpstreamSource } from "./upstream/upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream/upstream_stream.ts";
-import { type AttemptFailure, backOff, retriesFailure, retriesResponse } from "../routing/resilience/retry.ts";
+import {
+  type AttemptFailure,
+  backOff,
+  retriesFailure,
+  retriesResponse,
+  type RetryPolicy,
+} from "../routing/resilience/retry.ts";
 import { Hash64 } from "../routing/balance/xx_hash.ts";
 import { ByteQueue } from "./worker/buffers.ts";
 import { highWaterMark } from "./worker/connection.ts";
 import type { DataThread } from "./worker/thread.ts";
-import { Timer } from "./worker/timer_wheel.ts";
-
-const noMutation = new CompiledMutation({ set: [], remove: [] });
-const noHeaders: HeaderMutation["set"] = [];
 
 /** A body is kept for another attempt up to this size (bytes). */
 const replayLimit = 256 * 1024;
@@ -77,33 +82,26 @@ export class Exchange implements UpstreamRequest {
   bytesSent = 0;
   upstreamFailure = "";
 
-  #attempts = 0;
+  readonly #attempts = new Attempts();
+  readonly #deadlines: Deadlines;
   /** Where `x-envoy-attempt-count` stands in the head, as the last of its lines; -1: nowhere. */
   #attemptCountAt = -1;
-  #ownHeaders: HeaderMutation["set"] = noHeaders;
+  readonly #addedHeaders = new AddedHeaders();
   #shadows = noShadows;
   /** Set while the body is collected: what follows, and the largest body. */
   #onWhole: (() => void) | null = null;
   #bodyLimit = 0;
   #attemptStart = 0;
   #waitingIn: UpstreamSource | null = null;
-  #tried: Host[] = [];
-  #replayable = true;
-  #retrying = false;
   #responseStarted = false;
   /** The two ends speak another protocol now: each side ends by itself. */
   #tunnel = false;
   #tunnelHalfClosed = false;
-  #overall: Timer;
-  /** Fault delay, then back-off or per-try timeout: never two of them at once. */
-  #step: Timer;
-  #onStep: () => void = nothing;
 
   constructor(readonly thread: DataThread) {
     this.head = new ByteQueue(thread.slabs);
     this.body = new ByteQueue(thread.slabs);
-    this.#overall = new Timer(() => this.#onTimeout());
-    this.#step = new Timer(() => this.#onStep());
+    this.#deadlines = new Deadlines(thread.loop, () => this.#onTimeout(), () => this.#onTryTimeout());
   }
 
   /** Takes on a request whose head has just been parsed. */
@@ -114,8 +112,7 @@ export class Exchange implements UpstreamRequest {
     this.bodyLength = body.length;
     this.requestComplete = body.done;
     this.isHead = downstream.isHead;
-    const contentType = head.fields.first[Known.contentType];
-    this.grpc = contentType >= 0 && startsWithGrpc(head, contentType);
+    this.grpc = isGrpc(head.fields);
   }
 
   /** Notes what the log will tell of the request, if it is logged: its target in the one spelling that counts. */
@@ -129,23 +126,23 @@ export class Exchange implements UpstreamRequest {
   forward(): void {
     const cluster = this.cluster!;
     const { mirrors, timeout } = this.action!;
-    if (mirrors !== null && this.#attempts === 0) {
+    if (mirrors !== null && this.#attempts.count === 0) {
       this.#shadows = startShadows(this, mirrors, this.downstream!.link.chain.proxy, timeout);
     }
-    this.#attempts++;
+    this.#attempts.count++;
     if (this.#attemptCountAt >= 0) {
       this.head.end = this.head.start + this.#attemptCountAt;
-      this.head.appendText(`x-envoy-attempt-count: ${this.#attempts}\r\n`);
+      this.head.appendText(`x-envoy-attempt-count: ${this.#attempts.count}\r\n`);
     }
     const retry = this.action!.retry;
-    const avoid = this.#attempts > 1 && retry !== null && retry.avoidPreviousHosts ? this.#tried : null;
+    const avoid = this.#attempts.avoided(retry);
     const key = this.hashed ? this.hashKey : null;
     const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts, key);
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
     this.host = host;
     // Waiting for a connection counts.
     if (this.#awaitsResponse) this.#requestSent();
-    if (retry === null) this.#replayable = false;
+    if (retry === null) this.#attempts.replayable = false;
     const source = this.upgrade === CONNECT ? new TcpTunnel(cluster, host) : host.pool;
     this.#waitingIn = source;
     if (!source.request(this)) {
@@ -162,14 +159,13 @@ export class Exchange implements UpstreamRequest {
 
   /** Adds a header to the response, whoever makes it. */
   addResponseHeader(name: string, value: string, mode: "append" | "overwrite" = "overwrite"): void {
-    if (this.#ownHeaders === noHeaders) this.#ownHeaders = [];
-    this.#ownHeaders.push({ name, value, mode });
+    this.#addedHeaders.add(name, value, mode);
   }
 
   /** Adds to the response what is only known now. */
-  #completeOwnHeaders(): void {
-    if (this.route?.attemptCount.response && this.#attempts > 0) {
-      this.addResponseHeader("x-envoy-attempt-count", String(this.#attempts));
+  #completeAddedHeaders(): void {
+    if (this.route?.attemptCount.response && this.#attempts.count > 0) {
+      this.addResponseHeader("x-envoy-attempt-count", String(this.#attempts.count));
     }
     const { via } = this.downstream!.link.chain.forwardedHeaders.config;
     if (via !== "") this.addResponseHeader("via", via, "append");
@@ -177,17 +173,16 @@ export class Exchange implements UpstreamRequest {
 
   /** Waits, then calls `next`: the delay of a fault, or back-off. Milliseconds. */
   pause(delay: number, next: () => void): void {
-    this.#onStep = next;
-    this.thread.loop.setTimer(this.#step, delay);
+    this.#deadlines.pause(delay, next);
   }
 
   // ------------------------------------------------------------------------------------------ from the caller
 
   onRequestData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void {
     this.bytesReceived += size;
-    const keep = this.upstream === null || this.#replayable;
+    const keep = this.upstream === null || this.#attempts.replayable;
     if (keep && this.upstream !== null && this.body.length + size > replayLimit) {
-      this.#replayable = false;
+      this.#attempts.replayable = false;
       this.body.clear();
     } else if (keep) this.body.append(bytes, offset, size);
     if (this.upstream !== null) this.upstream.sendData(bytes, offset, size);
@@ -196,7 +191,7 @@ export class Exchange implements UpstreamRequest {
   }
 
   onRequestTrailers(fields: Fields): void {
-    if (this.upstream === null || this.#replayable) this.trailers = keepTrailers(fields);
+    if (this.upstream === null || this.#attempts.replayable) this.trailers = keepTrailers(fields);
     this.upstream?.sendTrailers(fields);
     for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestTrailers(fields);
   }
@@ -250,15 +245,12 @@ export class Exchange implements UpstreamRequest {
   // ---------------------------------------------------------------------------------------- from the upstream
 
   onAttached(stream: UpstreamStream): void {
-    const cluster = this.cluster!;
     this.#waitingIn = null;
     this.upstream = stream;
     this.destination = stream.link;
     this.#attemptStart = this.thread.loop.now;
-    Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.activeRequests, 1);
-    Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.requests, 1);
-    Atomics.add(cluster.shared, this.host!.slot + HostSlot.activeRequests, 1);
-    if (!this.#replayable) this.body.clear();
+    this.#attempts.started(this.cluster!, this.host!);
+    if (!this.#attempts.replayable) this.body.clear();
     if (this.#awaitsResponse) this.#requestSent();
     if (!this.requestComplete && !stream.congested) this.downstream!.resumeRequest();
   }
@@ -275,25 +267,22 @@ export class Exchange implements UpstreamRequest {
     const retry = this.action!.retry;
     const grpcStatus = grpcStatusOf(head.fields);
     if (retry !== null && retriesResponse(retry, head.status, grpcStatus)) {
-      if (this.#mayRetry()) {
+      if (this.#mayRetry(retry)) {
         this.#detach();
-        this.#retry();
+        this.#retry(retry);
         return false;
       }
-      if (this.#attempts > retry.numRetries) this.flags |= Flag.URX;
     }
-    this.thread.loop.clearTimer(this.#step);
+    this.#deadlines.responseStarted();
     this.#responseStarted = true;
     this.#tunnel = body.kind === BodyKind.tunnel;
-    if (this.#tunnel) this.thread.loop.clearTimer(this.#overall);
+    if (this.#tunnel) this.#deadlines.tunnelStarted();
     this.status = head.status;
     this.grpcStatus = grpcStatus;
     const upstreamTime = this.thread.loop.now - this.#attemptStart;
     if (this.entry !== null) recordResponseHead(this.entry, this.downstream!.link.chain, head, upstreamTime);
-    this.#completeOwnHeaders();
-    if (this.#ownHeaders !== noHeaders) {
-      this.responseMutations[2] = new CompiledMutation({ set: this.#ownHeaders, remove: [] });
-    }
+    this.#completeAddedHeaders();
+    this.responseMutations[2] = this.#addedHeaders.mutation();
     for (let i = 0; i < 2; i++) {
       const mutation = this.responseMutations[i];
       if (mutation.dynamic) {
@@ -353,17 +342,19 @@ export class Exchange implements UpstreamRequest {
 
   #requestSent(): void {
     // Before the first attempt a fault's delay runs, which does not count.
-    const timeout = this.#attempts === 0 ? 0 : this.action!.timeout;
-    if (timeout > 0 && !this.#overall.armed) this.thread.loop.setTimer(this.#overall, timeout);
-    const perTry = this.action?.retry?.perTryTimeout ?? 0;
-    if (perTry > 0 && this.upstream !== null && !this.#responseStarted) this.pause(perTry, this.#onPerTryTimeout);
+    if (this.#attempts.count === 0) return;
+    const { timeout, retry } = this.action!;
+    this.#deadlines.requestReceived(timeout);
+    if (retry !== null && this.upstream !== null && !this.#responseStarted) {
+      this.#deadlines.attemptSent(retry.perTryTimeout);
+    }
   }
 
-  readonly #onPerTryTimeout = (): void => {
+  #onTryTimeout(): void {
     recordLocalFailure(this.cluster!, this.host!);
     this.#release();
     this.#failAttempt("perTryTimeout", outcomes.upstreamTimeout);
-  };
+  }
 
   #onTimeout(): void {
     if (this.host !== null && this.upstream !== null) recordLocalFailure(this.cluster!, this.host);
@@ -376,32 +367,20 @@ export class Exchange implements UpstreamRequest {
   #failAttempt(failure: AttemptFailure, outcome: Outcome): void {
     if (this.#responseStarted) return this.#abort(outcome.flag);
     const retry = this.action!.retry;
-    if (retry !== null && retriesFailure(retry, failure)) {
-      if (this.#mayRetry()) return this.#retry();
-      if (this.#attempts > retry.numRetries) this.flags |= Flag.URX;
-    }
+    if (retry !== null && retriesFailure(retry, failure) && this.#mayRetry(retry)) return this.#retry(retry);
     this.reply(outcome);
   }
 
-  #mayRetry(): boolean {
-    const retry = this.action!.retry!;
-    if (this.#attempts > retry.numRetries || !this.#replayable) return false;
-    if (this.#retrying) return true;
-    const { slot, circuitBreakers } = this.cluster!.config;
-    const active = Atomics.load(this.cluster!.shared, slot + ClusterSlot.activeRetries);
-    return active < circuitBreakers.maxRetries;
+  /** Whether there may be another attempt; if it is a limit that keeps it from being made, the flags tell so. */
+  #mayRetry(policy: RetryPolicy): boolean {
+    if (!this.#attempts.replayable) return false;
+    const refusal = this.#attempts.retry(policy, this.cluster!, this.host!);
+    this.flags |= refusal;
+    return refusal === Flag.none;
   }
 
-  #retry(): void {
-    const cluster = this.cluster!;
-    this.#tried.push(this.host!);
-    if (!this.#retrying) {
-      this.#retrying = true;
-      Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.activeRetries, 1);
-    }
-    Atomics.add(cluster.shared, cluster.config.slot + ClusterSlot.retries, 1);
-    const delay = backOff(this.action!.retry!, this.#attempts, Math.random());
-    this.pause(delay, this.#forwardAgain);
+  #retry(policy: RetryPolicy): void {
+    this.pause(backOff(policy, this.#attempts.count, Math.random()), this.#forwardAgain);
   }
 
   readonly #forwardAgain = (): void => this.forward();
@@ -445,9 +424,8 @@ export class Exchange implements UpstreamRequest {
   ): void {
     this.flags |= flag;
     this.status = this.grpc ? 200 : status;
-    this.#completeOwnHeaders();
-    let lines = overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers;
-    for (const { name, value } of this.#ownHeaders) lines += `${name}: ${value}\r\n`;
+    this.#completeAddedHeaders();
+    let lines = (overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers) + this.#addedHeaders.lines();
     if (this.grpc) {
       this.grpcStatus = grpcStatus;
       lines += grpcReplyHeaders(grpcStatus, body);
@@ -460,9 +438,7 @@ export class Exchange implements UpstreamRequest {
   #detach(): void {
     if (this.upstream === null) return;
     this.upstream = null;
-    const cluster = this.cluster!;
-    Atomics.sub(cluster.shared, cluster.config.slot + ClusterSlot.activeRequests, 1);
-    Atomics.sub(cluster.shared, this.host!.slot + HostSlot.activeRequests, 1);
+    this.#attempts.ended(this.cluster!, this.host!);
   }
 
   /** Gives up the attempt, wherever it stands. */
@@ -477,12 +453,8 @@ export class Exchange implements UpstreamRequest {
   /** Records the exchange and makes ready for the next one. */
   finish(): void {
     const downstream = this.downstream!;
-    this.thread.loop.clearTimer(this.#overall);
-    this.thread.loop.clearTimer(this.#step);
-    if (this.#retrying) {
-      const { slot } = this.cluster!.config;
-      Atomics.sub(this.cluster!.shared, slot + ClusterSlot.activeRetries, 1);
-    }
+    this.#deadlines.finish();
+    this.#attempts.finish(this.cluster);
     for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onOriginalDone();
     this.#shadows = noShadows;
     recordExchange(this, downstream.link);
@@ -508,43 +480,18 @@ export class Exchange implements UpstreamRequest {
     this.grpcStatus = -1;
     this.trailers = null;
     this.upstreamFailure = "";
-    this.#attempts = 0;
-    if (this.#tried.length > 0) this.#tried = [];
-    this.#replayable = true;
-    this.#retrying = this.#responseStarted = false;
+    this.#responseStarted = false;
     this.#tunnel = this.#tunnelHalfClosed = false;
     this.upgrade = "";
     this.requestHeader = noHeader;
     this.#onWhole = null;
     this.#bodyLimit = 0;
     this.#attemptCountAt = -1;
-    if (this.#ownHeaders !== noHeaders) {
-      this.#ownHeaders = noHeaders;
-      this.responseMutations[2] = noMutation;
-    }
-    this.#onStep = nothing;
+    this.#addedHeaders.clear();
+    this.responseMutations[2] = noMutation;
   }
 }
-
-function nothing(): void {}
 
 function noHeader(): string {
   return "";
-}
-
-function startsWithGrpc(head: RequestHead, index: number): boolean {
-  const { fields } = head;
-  const start = fields.valueStart(index);
-  const grpc = "application/grpc";
-  if (fields.valueEnd(index) - start < grpc.length) return false;
-  for (let i = 0; i < grpc.length; i++) {
-    if (fields.bytes[start + i] !== grpc.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
-/** `grpc-status` of trailers, or of a head that is all of the response; -1 when there is none. */
-function grpcStatusOf(fields: Fields): number {
-  const text = fields.known(Known.grpcStatus);
-  return text !== null && /^\d{1,2}$/.test(text) ? Number(text) : -1;
 }
