@@ -414,9 +414,6 @@ export interface ClusterConfig {
   slot: number;
 }
 
-/** Istio's name of the trust bundle that is no secret: the authorities that this machine trusts. */
-export const systemTrustBundle = "file-root:system";
-
 export interface UpstreamTlsConfig {
   /** Name of the secret with the client certificate; empty: none is sent. */
   certificate: string;
@@ -531,13 +528,15 @@ export interface EndpointConfig {
 // ------------------------------------------------------------------------------------------------------ secrets
 
 export interface SecretConfig {
-  /** `default` (certificate and key) and `ROOTCA` (trust bundle), as Istio names them. */
+  /** As `secret_names.ts` has them. */
   name: string;
   /** PEM, leaf first; empty for a trust bundle. */
   certificateChain: string;
   privateKey: string;
   /** PEM; empty for a certificate. */
   trustBundle: string;
+  /** PEM, revocation lists that go with the trust bundle; absent: nothing is held against any. */
+  crl?: string;
 }
 
 // ---------------------------------------------------------------------------------- main thread → data thread
@@ -550,6 +549,8 @@ export type ControlMessage =
   | { kind: "proxy"; id: number; description: ProxyDescription }
   | { kind: "removeProxy"; id: number; proxy: string }
   | { kind: "secret"; id: number; proxy: string; secret: SecretConfig }
+  /** Nothing in force names these any more. */
+  | { kind: "removeSecrets"; id: number; proxy: string; names: string[] }
   | {
     kind: "resources";
     id: number;

@@ -1,5 +1,5 @@
 /** What configuration refers to. */
-import type { ListenerConfig, RouteConfig } from "../config/model.ts";
+import type { ClusterConfig, ListenerConfig, RouteConfig } from "../config/model.ts";
 
 /** Names of the clusters that a route configuration sends requests to. */
 export function clustersOf(route: RouteConfig): Set<string> {
@@ -20,4 +20,17 @@ export function tcpClustersOf(listener: ListenerConfig): Set<string> {
 /** Names of the route configurations that a listener serves. */
 export function routesOf(listener: ListenerConfig): Set<string> {
   return new Set(listener.filterChains.flatMap(({ http }) => http === null ? [] : [http.routeConfigName]));
+}
+
+/** Names of the secrets that clusters and listeners need. */
+export function secretsOf(clusters: Iterable<ClusterConfig>, listeners: Iterable<ListenerConfig>): Set<string> {
+  const configurations = [
+    ...[...clusters].flatMap((
+      { tls, transportSocketMatches },
+    ) => [tls, ...transportSocketMatches.map(({ tls }) => tls)]),
+    ...[...listeners].flatMap(({ filterChains }) => filterChains.map(({ tls }) => tls)),
+  ];
+  const names = new Set(configurations.flatMap((tls) => tls === null ? [] : [tls.certificate, tls.trustBundle]));
+  names.delete("");
+  return names;
 }

@@ -13,17 +13,15 @@ import { UnsupportedConfigurationError } from "../config/translate/unsupported.t
 import type { Translated } from "./translation.ts";
 import { clusterType, endpointType, listenerType, type ResourceType, routeType } from "./type_urls.ts";
 
-/** The secrets that an agent makes itself, by Istio's names; there are no others. */
-const ownSecrets: ReadonlySet<string> = new Set(["default", "ROOTCA"]);
 /** Until the data threads' supervisor gives a place in shared memory. */
 const noSlot = 0;
 
 /** See `Translate`. Throws {@link UnsupportedConfigurationError}, and what protobuf says of bytes that are no message. */
 export function translateResource(type: ResourceType, _name: string, value: Uint8Array): Translated {
-  const translated: Translated = { clusters: [], endpoints: [], routes: [], listeners: [] };
+  const translated: Translated = { clusters: [], endpoints: [], routes: [], listeners: [], secrets: [] };
   switch (type) {
     case clusterType: {
-      const { cluster, edsName, endpoints, secretNames } = translateCluster(fromBinary(ClusterSchema, value));
+      const { cluster, edsName, endpoints, secrets } = translateCluster(fromBinary(ClusterSchema, value));
       const place = `cluster ${cluster.name}`;
       if (edsName !== null && edsName !== cluster.name) {
         throw new UnsupportedConfigurationError(
@@ -31,8 +29,8 @@ export function translateResource(type: ResourceType, _name: string, value: Uint
           `want the cluster's name, found ${JSON.stringify(edsName)}`,
         );
       }
-      requireOwnSecrets(place, secretNames);
       translated.clusters.push({ ...cluster, slot: noSlot });
+      translated.secrets.push(...secrets);
       if (endpoints !== null) translated.endpoints.push(withSlots(endpoints));
       return translated;
     }
@@ -42,9 +40,9 @@ export function translateResource(type: ResourceType, _name: string, value: Uint
       return translated;
     }
     case listenerType: {
-      const { listener, inlineRoutes, secretNames } = translateListener(fromBinary(ListenerSchema, value));
-      requireOwnSecrets(`listener ${listener.name}`, secretNames);
+      const { listener, inlineRoutes, secrets } = translateListener(fromBinary(ListenerSchema, value));
       translated.listeners.push(listener);
+      translated.secrets.push(...secrets);
       translated.routes.push(...inlineRoutes);
       return translated;
     }
@@ -52,12 +50,6 @@ export function translateResource(type: ResourceType, _name: string, value: Uint
       translated.routes.push(translateRouteConfiguration(fromBinary(RouteConfigurationSchema, value)));
       return translated;
   }
-}
-
-function requireOwnSecrets(place: string, names: string[]): void {
-  const foreign = names.find((name) => !ownSecrets.has(name));
-  if (foreign === undefined) return;
-  throw new UnsupportedConfigurationError(place, `the secret ${JSON.stringify(foreign)} is not one of default, ROOTCA`);
 }
 
 function withSlots(endpoints: SlotlessEndpoints): EndpointsConfig {

@@ -1,5 +1,5 @@
 /** One resource off the wire as the data threads' configuration. */
-import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig } from "../config/model.ts";
+import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig, SecretConfig } from "../config/model.ts";
 import type { ResourceType } from "./type_urls.ts";
 
 /** What one resource amounts to: a listener may bring routes of its own, a static cluster its endpoints. */
@@ -8,6 +8,8 @@ export interface Translated {
   endpoints: EndpointsConfig[];
   routes: RouteConfig[];
   listeners: ListenerConfig[];
+  /** Certificates and trust bundles that stand in the resource. */
+  secrets: SecretConfig[];
 }
 
 /** Translates the protobuf bytes of a resource. Throws what says which field is not implemented. */

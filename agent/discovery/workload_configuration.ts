@@ -1,5 +1,6 @@
 /** One workload's configuration: what the control plane said, kept on disk, translated and handed to the data threads. */
 import { logger } from "../../log/log.ts";
+import type { SecretConfig } from "../config/model.ts";
 import type { Configuration, ResourceUpdate } from "./ads_client.ts";
 import { type Change, type ConfigurationSet, emptySet, isEmpty, MakeBeforeBreak } from "./make_before_break.ts";
 import { reasonOf } from "./reason.ts";
@@ -129,6 +130,12 @@ export class WorkloadConfiguration implements Configuration {
     return this.#makeBeforeBreak.inForce;
   }
 
+  /** Certificates and trust bundles that stand in resources, by name. */
+  secrets(): Map<string, SecretConfig> {
+    const all = [...this.#translated.values()].flatMap((named) => [...named.values()].flatMap((one) => one.secrets));
+    return new Map(all.map((secret) => [secret.name, secret]));
+  }
+
   /** Version of each resource that was accepted last. */
   acceptedVersions(): { type: ResourceType; versions: Record<string, string> }[] {
     return resourceTypes.map((type) => ({ type, versions: this.#cache.versions(type) }));
@@ -239,5 +246,6 @@ export class WorkloadConfiguration implements Configuration {
 
 /** A cluster whose endpoints do not exist has none: those it had must go. */
 function withoutEndpoints(cluster: string): Translated {
-  return { clusters: [], endpoints: [{ cluster, localities: [], panicThreshold: 50 }], routes: [], listeners: [] };
+  const endpoints = [{ cluster, localities: [], panicThreshold: 50 }];
+  return { clusters: [], endpoints, routes: [], listeners: [], secrets: [] };
 }

@@ -23,7 +23,7 @@ const listener = (name: string, route: string) =>
 function translate(type: ResourceType, name: string, value: Uint8Array): Translated {
   const one = JSON.parse(new TextDecoder().decode(value));
   if (name === "refuse" || one === "refuse") throw new Error("filter_chains[0].filters[0]: unsupported");
-  const nothing: Translated = { clusters: [], endpoints: [], routes: [], listeners: [] };
+  const nothing: Translated = { clusters: [], endpoints: [], routes: [], listeners: [], secrets: [] };
   if (type === clusterType) return { ...nothing, clusters: [one] };
   if (type === endpointType) return { ...nothing, endpoints: [one] };
   return type === routeType ? { ...nothing, routes: [one] } : { ...nothing, listeners: [one] };

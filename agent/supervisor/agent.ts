@@ -1,4 +1,5 @@
 /** The node agent's main thread: identities, data threads, one stream per workload, the local servers. */
+import { join } from "node:path";
 import { logger } from "../../log/log.ts";
 import { nodeId } from "../../routing/xds/node.ts";
 import { reasonOf } from "../discovery/reason.ts";
@@ -229,6 +230,7 @@ class RunningAgent implements Agent {
       identities: this.#identities,
       translate: translateResource,
       file: workloadFile(this.#options.dataDir, plan.node.workload),
+      credentials: join(this.#options.dataDir, "credentials"),
     });
     this.#workloads.set(workload.name, workload);
     await workload.start();

@@ -39,6 +39,9 @@ export class ThreadState {
       case "secret":
         this.#of(change.proxy).secrets.set(change.secret.name, change.secret);
         return;
+      case "removeSecrets":
+        for (const name of change.names) this.#of(change.proxy).secrets.delete(name);
+        return;
       case "resources": {
         const state = this.#of(change.proxy);
         for (const name of change.removedClusters) {

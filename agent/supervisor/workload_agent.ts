@@ -1,6 +1,8 @@
 /** One workload of this agent: its xDS node, its stream, its configuration, its secrets, its probe. */
 import { nodeId, nodeToMetadata, type WorkloadNode } from "../../routing/xds/node.ts";
 import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
+import type { Change } from "../discovery/make_before_break.ts";
+import { secretsOf } from "../discovery/references.ts";
 import { AdsClient } from "../discovery/ads_client.ts";
 import type { Translate } from "../discovery/translation.ts";
 import { WorkloadConfiguration } from "../discovery/workload_configuration.ts";
@@ -8,6 +10,7 @@ import { readFileIfThere, writeFileAtomically } from "./atomic_file.ts";
 import type { DataThreads } from "./data_threads.ts";
 import type { Identities } from "./identities.ts";
 import { type Probe, Prober } from "./probe.ts";
+import { WorkloadSecrets } from "./workload_secrets.ts";
 
 /** What an agent is to run for one workload. */
 export interface WorkloadPlan {
@@ -23,12 +26,17 @@ export interface WorkloadDependencies {
   translate: Translate;
   /** Where the last good configuration is kept. */
   file: string;
+  /** Folder of credentials that configuration names by `kubernetes://`. */
+  credentials: string;
 }
 
 export class WorkloadAgent {
   readonly configuration: WorkloadConfiguration;
   readonly stream: AdsClient;
   readonly #dependencies: WorkloadDependencies;
+  readonly #secrets: WorkloadSecrets;
+  /** Changes are applied one after the other, each after its secrets. */
+  #applying: Promise<void> = Promise.resolve();
   #plan: WorkloadPlan;
   #prober: Prober | null = null;
   #health: { healthy: boolean; reason: string } = { healthy: true, reason: "" };
@@ -36,12 +44,14 @@ export class WorkloadAgent {
   constructor(plan: WorkloadPlan, dependencies: WorkloadDependencies) {
     this.#plan = plan;
     this.#dependencies = dependencies;
-    const { threads, identities, translate, file } = dependencies;
+    const { threads, identities, translate, file, credentials } = dependencies;
+    const apply = threads.apply.bind(threads);
+    this.#secrets = new WorkloadSecrets({ workload: this.name, credentials, apply });
     this.configuration = new WorkloadConfiguration({
       workload: this.name,
       owner: `${nodeId(plan.node)} ${plan.identity}`,
       translate,
-      apply: (change) => threads.apply({ kind: "resources", proxy: this.name, ...change }),
+      apply: (change) => this.#apply(change),
       storage: { read: () => readFileIfThere(file), write: (text) => writeFileAtomically(file, text) },
     });
     this.stream = new AdsClient({
@@ -94,24 +104,29 @@ export class WorkloadAgent {
   /** Hands certificate, key and trust bundle to the data threads. */
   async sendSecrets(): Promise<void> {
     const { certificateChain, privateKey, trustBundle } = this.#dependencies.identities.of(this.#plan.identity);
-    const proxy = this.name;
     // The trust bundle first: a peer that shows a certificate of a new root must not be refused.
-    await this.#dependencies.threads.apply({
-      kind: "secret",
-      proxy,
-      secret: { name: "ROOTCA", certificateChain: "", privateKey: "", trustBundle },
-    });
-    await this.#dependencies.threads.apply({
-      kind: "secret",
-      proxy,
-      secret: { name: "default", certificateChain, privateKey, trustBundle: "" },
-    });
+    await this.#secrets.deliver({ name: "ROOTCA", certificateChain: "", privateKey: "", trustBundle });
+    await this.#secrets.deliver({ name: "default", certificateChain, privateKey, trustBundle: "" });
   }
 
   /** Ends stream and probe; the data threads go on with what they have. */
   async stop(): Promise<void> {
     await Promise.all([this.#prober?.stop(), this.stream.stop()]);
     await this.configuration.close();
+    await this.#secrets.stop();
+  }
+
+  #apply(change: Change): Promise<void> {
+    const inForce = this.configuration.inForce;
+    const names = secretsOf(inForce.clusters.values(), inForce.listeners.values());
+    const inline = this.configuration.secrets();
+    const applied = this.#applying.then(async () => {
+      await this.#secrets.provide(names, inline);
+      await this.#dependencies.threads.apply({ kind: "resources", proxy: this.name, ...change });
+      await this.#secrets.release(names);
+    });
+    this.#applying = applied.catch(() => {});
+    return applied;
   }
 
   async #describe(): Promise<void> {

@@ -41,6 +41,9 @@ export class DataPlane {
         return this.#removeProxy(message.proxy);
       case "secret":
         return this.#proxies.get(message.proxy)?.setSecret(message.secret) ?? [unknownProxy(message.proxy)];
+      case "removeSecrets":
+        this.#proxies.get(message.proxy)?.tls.removeSecrets(message.names);
+        return [];
       case "resources":
         return this.#applyResources(message);
       case "drain":

@@ -1,10 +1,6 @@
 /** The TLS contexts of one proxy: built from its secrets, shared by all who need the same, replaced when a secret is. */
-import {
-  type DownstreamTlsConfig,
-  type SecretConfig,
-  systemTrustBundle,
-  type UpstreamTlsConfig,
-} from "../config/model.ts";
+import type { DownstreamTlsConfig, SecretConfig, UpstreamTlsConfig } from "../config/model.ts";
+import { systemTrustBundle } from "../config/secret_names.ts";
 import { TlsContext, type TlsContextOptions } from "../sys/tls_context.ts";
 
 /** A place for a context: `null` until its secrets have arrived. */
@@ -35,6 +31,19 @@ export class TlsContexts {
       }
     }
     return errors;
+  }
+
+  /** Forgets secrets that nothing names any more, and the contexts made of them; connections keep what they have. */
+  removeSecrets(names: string[]): void {
+    for (const name of names) {
+      this.#secrets.delete(name);
+      for (const [key, entry] of this.#entries) {
+        if (entry.certificate !== name && entry.trustBundle !== name) continue;
+        entry.context?.close();
+        entry.context = null;
+        this.#entries.delete(key);
+      }
+    }
   }
 
   server(tls: DownstreamTlsConfig): ContextSlot {

@@ -75,7 +75,7 @@ export class CompiledService implements AsyncDisposable {
     );
     const state = mesh([service("backend", { endpoints, port })], this.#rules(), this.options.settings);
     const snapshot = compileProxy(state, this.#client);
-    const change: Translated = { clusters: [], endpoints: [], routes: [], listeners: [] };
+    const change: Translated = { clusters: [], endpoints: [], routes: [], listeners: [], secrets: [] };
     const take = (translated: Translated) => {
       change.clusters.push(...translated.clusters);
       change.endpoints.push(...translated.endpoints);

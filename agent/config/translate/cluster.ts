@@ -14,13 +14,13 @@ import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3
 import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
-import type { ClusterConfig } from "../model.ts";
+import type { ClusterConfig, SecretConfig } from "../model.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
 import { healthCheck } from "./health_check.ts";
 import { loadBalancing } from "./load_balancing.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
-import { secretNamesOf, upstreamTls } from "./tls.ts";
+import { upstreamTls } from "./tls.ts";
 import { Place } from "./unsupported.ts";
 import { milliseconds, positiveMilliseconds, requireAds, textValues } from "./values.ts";
 
@@ -33,7 +33,8 @@ export interface TranslatedCluster {
   edsName: string | null;
   /** Endpoints that stand in the cluster itself; `null`: they are discovered. */
   endpoints: SlotlessEndpoints | null;
-  secretNames: string[];
+  /** Certificates and trust bundles that stand in the cluster. */
+  secrets: SecretConfig[];
 }
 
 const protocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -48,6 +49,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   place.field("name").require(resource.name !== "", "want a name");
   const type = clusterType(resource, place);
   const { name, commonLbConfig } = resource;
+  const secrets: SecretConfig[] = [];
   const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
   const cluster: SlotlessCluster = {
     name,
@@ -58,10 +60,10 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
       const at = place.field("transport_socket_matches").item(index);
       return {
         match: textValues(match, at.field("match")),
-        tls: upstreamTls(transportSocket, at.field("transport_socket")),
+        tls: upstreamTls(transportSocket, at.field("transport_socket"), secrets),
       };
     }),
-    ...transportSocket(resource.transportSocket, place.field("transport_socket")),
+    ...transportSocket(resource.transportSocket, place.field("transport_socket"), secrets),
     circuitBreakers: circuitBreakers(resource),
     ...httpOptions(resource, place.field("typed_extension_protocol_options")),
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
@@ -75,7 +77,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
     cluster,
     edsName: type === "eds" ? resource.edsClusterConfig?.serviceName || name : null,
     endpoints: type === "eds" ? null : inlineEndpoints(resource, place.field("load_assignment")),
-    secretNames: secretNamesOf([cluster.tls, ...cluster.transportSocketMatches.map(({ tls }) => tls)]),
+    secrets,
   };
 }
 
@@ -83,15 +85,16 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
 function transportSocket(
   socket: TransportSocket | undefined,
   place: Place,
+  secrets: SecretConfig[],
 ): Pick<ClusterConfig, "tls" | "proxyProtocol"> {
   if (!holds(socket?.configType.value, ProxyProtocolUpstreamTransportSchema)) {
-    return { tls: upstreamTls(socket, place) };
+    return { tls: upstreamTls(socket, place, secrets) };
   }
   const at = place.field("typed_config");
   const outer = unpack(socket?.configType.value, ProxyProtocolUpstreamTransportSchema, at);
   at.field("transport_socket").require(outer.transportSocket !== undefined, "want a transport socket");
   return {
-    tls: upstreamTls(outer.transportSocket, at.field("transport_socket")),
+    tls: upstreamTls(outer.transportSocket, at.field("transport_socket"), secrets),
     proxyProtocol: outer.config?.version === ProxyProtocolConfig_Version.V2 ? "V2" : "V1",
   };
 }

@@ -11,13 +11,13 @@ import { ProxyProtocolSchema } from "../../../routing/xds/gen/envoy/extensions/f
 import { TlsInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { HttpConnectionManagerSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { TcpProxySchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
-import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig } from "../model.ts";
+import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig, SecretConfig } from "../model.ts";
 import { accessLogs } from "./access_log.ts";
 import { connectionManager } from "./http_connection_manager.ts";
 import { sameConfig } from "./same_config.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
-import { downstreamTls, secretNamesOf } from "./tls.ts";
+import { downstreamTls } from "./tls.ts";
 import { Place } from "./unsupported.ts";
 import { addressAndPort } from "./values.ts";
 
@@ -27,7 +27,8 @@ export interface TranslatedListener {
   inlineRoutes: RouteConfig[];
   /** Names of the route configurations to subscribe to. */
   routeNames: string[];
-  secretNames: string[];
+  /** Certificates and trust bundles that stand in the listener. */
+  secrets: SecretConfig[];
 }
 
 interface TranslatedChain {
@@ -52,8 +53,9 @@ export function translateListener(resource: Listener): TranslatedListener {
   const proxyProtocol = listenerFilters(resource.listenerFilters, place.field("listener_filters"));
   const chainsPlace = place.field("filter_chains");
   chainsPlace.require(resource.filterChains.length > 0, "want at least one");
+  const secrets: SecretConfig[] = [];
   const chains = resource.filterChains.map((chain, index) =>
-    filterChain(chain, chain.name || String(index), resource.name, port, chainsPlace.item(index))
+    filterChain(chain, chain.name || String(index), resource.name, port, chainsPlace.item(index), secrets)
   );
   chains.forEach(({ chain, accessLog }, index) => {
     const at = chainsPlace.item(index);
@@ -82,7 +84,7 @@ export function translateListener(resource: Listener): TranslatedListener {
     },
     inlineRoutes,
     routeNames: [...new Set(routeNames)],
-    secretNames: secretNamesOf(chains.map(({ chain }) => chain.tls)),
+    secrets,
   };
 }
 
@@ -113,6 +115,7 @@ function filterChain(
   listener: string,
   port: number,
   place: Place,
+  secrets: SecretConfig[],
 ): TranslatedChain {
   const filters = place.field("filters");
   filters.require(chain.filters.length === 1, "want one, the HTTP connection manager or the TCP proxy");
@@ -132,7 +135,7 @@ function filterChain(
         place.field("filter_chain_match.transport_protocol"),
       ),
       applicationProtocols: match?.applicationProtocols ?? [],
-      tls: downstreamTls(chain.transportSocket, place.field("transport_socket")),
+      tls: downstreamTls(chain.transportSocket, place.field("transport_socket"), secrets),
       http,
       tcp,
     },

@@ -25,7 +25,7 @@ function listener(fields: JsonObject, chain: JsonObject = {}) {
 }
 
 Deno.test("translates a listener with a chain for mutual TLS and one for plaintext", () => {
-  const { listener, inlineRoutes, routeNames, secretNames } = translateListener(
+  const { listener, inlineRoutes, routeNames, secrets } = translateListener(
     fromFile(ListenerSchema, "listener.json"),
   );
   const [mutual, plain] = listener.filterChains;
@@ -73,7 +73,7 @@ Deno.test("translates a listener with a chain for mutual TLS and one for plainte
   assert.equal(plain.transportProtocol, "raw_buffer");
   assert.deepEqual(inlineRoutes.map(({ name }) => name), ["virtualInbound/mutual"]);
   assert.deepEqual(routeNames, ["9080"]);
-  assert.deepEqual(secretNames, ["default", "ROOTCA"]);
+  assert.deepEqual(secrets, []);
 });
 
 Deno.test("fills in Envoy's defaults of the connection manager", () => {
@@ -227,7 +227,7 @@ Deno.test("refuses TLS that it cannot serve, by its path", () => {
   );
   assert.equal(
     refused({ commonTlsContext: { tlsCertificates: [{}] } }),
-    ".common_tls_context.tls_certificates",
+    ".common_tls_context.tls_certificates[0].certificate_chain",
   );
 });
 

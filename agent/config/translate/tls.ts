@@ -1,4 +1,4 @@
-/** Transport sockets: TLS contexts of both sides. Certificates and trust bundles are named, never in the resource. */
+/** Transport sockets: TLS contexts of both sides, with what their certificates and trust bundles are called. */
 import type { TransportSocket } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { RawBufferSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
 import {
@@ -13,7 +13,9 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import { type DownstreamTlsConfig, systemTrustBundle, type UpstreamTlsConfig } from "../model.ts";
+import type { DownstreamTlsConfig, SecretConfig, UpstreamTlsConfig } from "../model.ts";
+import { parseSecretName, secretNameForms } from "../secret_names.ts";
+import { bundleSecret, certificateSecret } from "./secrets.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 import { requireAds } from "./values.ts";
@@ -27,12 +29,16 @@ interface CommonTls {
   maximumVersion: "1.2" | "1.3";
 }
 
-/** The server's end of a filter chain; `null`: plaintext. */
-export function downstreamTls(socket: TransportSocket | undefined, place: Place): DownstreamTlsConfig | null {
+/** The server's end of a filter chain; `null`: plaintext. Secrets that stand in the resource are added to `secrets`. */
+export function downstreamTls(
+  socket: TransportSocket | undefined,
+  place: Place,
+  secrets: SecretConfig[],
+): DownstreamTlsConfig | null {
   if (isPlaintext(socket)) return null;
   const at = place.field("typed_config");
   const context = unpack(socket?.configType.value, DownstreamTlsContextSchema, at);
-  const { subjectAltNames, ...common } = commonTls(context.commonTlsContext, at.field("common_tls_context"));
+  const { subjectAltNames, ...common } = commonTls(context.commonTlsContext, at.field("common_tls_context"), secrets);
   at.field("common_tls_context").require(common.certificate !== "", "a server needs a certificate");
   at.field("common_tls_context").require(subjectAltNames.length === 0, "names of clients are not implemented");
   const requireClientCertificate = context.requireClientCertificate ?? false;
@@ -48,13 +54,17 @@ export function downstreamTls(socket: TransportSocket | undefined, place: Place)
   };
 }
 
-/** The client's end towards an endpoint; `null`: plaintext. */
-export function upstreamTls(socket: TransportSocket | undefined, place: Place): UpstreamTlsConfig | null {
+/** The client's end towards an endpoint; `null`: plaintext. Secrets as with {@link downstreamTls}. */
+export function upstreamTls(
+  socket: TransportSocket | undefined,
+  place: Place,
+  secrets: SecretConfig[],
+): UpstreamTlsConfig | null {
   if (isPlaintext(socket)) return null;
   const at = place.field("typed_config");
   const context = unpack(socket?.configType.value, UpstreamTlsContextSchema, at);
   return {
-    ...commonTls(context.commonTlsContext, at.field("common_tls_context")),
+    ...commonTls(context.commonTlsContext, at.field("common_tls_context"), secrets),
     sni: context.sni,
     sessionResumption: context.maxSessionKeys !== 0,
   };
@@ -64,29 +74,51 @@ function isPlaintext(socket: TransportSocket | undefined): boolean {
   return socket === undefined || holds(socket.configType.value, RawBufferSchema);
 }
 
-function commonTls(context: CommonTlsContext | undefined, place: Place): CommonTls {
-  const certificates = context?.tlsCertificateSdsSecretConfigs ?? [];
-  const certificatesPlace = place.field("tls_certificate_sds_secret_configs");
-  if (certificates.length > 1) certificatesPlace.item(1).refuse("want one certificate");
+function commonTls(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]): CommonTls {
   return {
-    certificate: certificates.length === 0 ? "" : secretName(certificates[0], certificatesPlace.item(0)),
-    ...validation(context, place),
+    certificate: certificate(context, place, secrets),
+    ...validation(context, place, secrets),
     alpn: context?.alpnProtocols ?? [],
     ...versions(context?.tlsParams, place.field("tls_params")),
   };
 }
 
-function validation(context: CommonTlsContext | undefined, place: Place) {
+function certificate(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]): string {
+  const named = context?.tlsCertificateSdsSecretConfigs ?? [];
+  const namedPlace = place.field("tls_certificate_sds_secret_configs");
+  const inline = context?.tlsCertificates ?? [];
+  const inlinePlace = place.field("tls_certificates");
+  if (named.length > 1) namedPlace.item(1).refuse("want one certificate");
+  if (inline.length > 1) inlinePlace.item(1).refuse("want one certificate");
+  if (inline.length === 0) return named.length === 0 ? "" : secretName(named[0], namedPlace.item(0));
+  inlinePlace.require(named.length === 0, "want one certificate, and tls_certificate_sds_secret_configs has one");
+  return certificateSecret(inline[0], inlinePlace.item(0), secrets);
+}
+
+function validation(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]) {
   const type = context?.validationContextType;
   if (type?.case === undefined) return { trustBundle: "", subjectAltNames: [] };
   const sds = "validation_context_sds_secret_config";
   if (type.case === "validationContextSdsSecretConfig") {
     return { trustBundle: secretName(type.value, place.field(sds)), subjectAltNames: [] };
   }
+  if (type.case === "validationContext") {
+    const at = place.field("validation_context");
+    return {
+      trustBundle: type.value.trustedCa === undefined
+        ? ""
+        : bundleSecret(type.value.trustedCa, at.field("trusted_ca"), secrets),
+      subjectAltNames: subjectAltNames(type.value, at),
+    };
+  }
   const at = place.field("combined_validation_context");
   if (type.case !== "combinedValidationContext") return place.refuse(`${type.case} is not implemented`);
   const { defaultValidationContext, validationContextSdsSecretConfig: bundle } = type.value;
   if (bundle === undefined) return at.refuse(`want a ${sds}`);
+  at.field("default_validation_context.trusted_ca").require(
+    defaultValidationContext?.trustedCa === undefined,
+    "want the trust bundle as a secret",
+  );
   return {
     trustBundle: secretName(bundle, at.field(sds)),
     subjectAltNames: subjectAltNames(defaultValidationContext, at.field("default_validation_context")),
@@ -94,7 +126,6 @@ function validation(context: CommonTlsContext | undefined, place: Place) {
 }
 
 function subjectAltNames(context: CertificateValidationContext | undefined, place: Place): string[] {
-  if (context?.trustedCa !== undefined) place.field("trusted_ca").refuse("want the trust bundle as a secret");
   return (context?.matchTypedSubjectAltNames ?? []).map(({ sanType, matcher }, index) => {
     const at = place.field("match_typed_subject_alt_names").item(index);
     const { URI, DNS } = SubjectAltNameMatcher_SanType;
@@ -108,7 +139,7 @@ function subjectAltNames(context: CertificateValidationContext | undefined, plac
 }
 
 function secretName({ name, sdsConfig }: SdsSecretConfig, place: Place): string {
-  place.field("name").require(name !== "", "want the name of a secret");
+  place.field("name").require(parseSecretName(name) !== null, `${secretNameForms}; found ${JSON.stringify(name)}`);
   requireAds(sdsConfig, place.field("sds_config"));
   return name;
 }
@@ -126,10 +157,4 @@ function versions(parameters: TlsParameters | undefined, place: Place) {
   const minimumVersion = version(tlsMinimumProtocolVersion, "1.2", at);
   at.require(minimumVersion <= maximumVersion, "want at most the maximum");
   return { minimumVersion, maximumVersion } as const;
-}
-
-/** Names of the secrets that TLS configurations refer to, each once. */
-export function secretNamesOf(configurations: (DownstreamTlsConfig | UpstreamTlsConfig | null)[]): string[] {
-  const names = configurations.flatMap((tls) => tls === null ? [] : [tls.certificate, tls.trustBundle]);
-  return [...new Set(names.filter((name) => name !== "" && name !== systemTrustBundle))];
 }

@@ -36,7 +36,9 @@ export const sharedFields = [
   message(AddressSchema, "socket_address pipe"),
   message(SocketAddressSchema, "protocol address port_value"),
   message(PipeSchema, "path"),
-  message(DataSourceSchema, "inline_bytes inline_string"),
+  message(DataSourceSchema, "filename inline_bytes inline_string", {
+    watched_directory: "every file is looked at again and again, wherever it lies",
+  }),
   message(HeaderValueOptionSchema, "header append append_action keep_empty_value"),
   message(HeaderValueSchema, "key value raw_value"),
   message(LocalitySchema, "region zone sub_zone"),

@@ -1,4 +1,5 @@
 /** Implemented fields of transport sockets and secrets. */
+import { WatchedDirectorySchema } from "../../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { ProxyProtocolConfigSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { RawBufferSchema } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
@@ -8,10 +9,7 @@ import {
   TlsCertificateSchema,
   TlsParametersSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
-import {
-  SdsSecretConfigSchema,
-  SecretSchema,
-} from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SdsSecretConfigSchema } from "../../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import {
   CommonTlsContext_CombinedCertificateValidationContextSchema,
   CommonTlsContextSchema,
@@ -21,6 +19,7 @@ import {
 import { message } from "./message_fields.ts";
 
 const noSessionCache = "sessions are kept in tickets only, so there is nothing to switch off";
+const filesAreWatched = "every file is looked at again and again, wherever it lies";
 
 export const tlsFields = [
   message(RawBufferSchema, ""),
@@ -36,8 +35,8 @@ export const tlsFields = [
   ),
   message(
     CommonTlsContextSchema,
-    `tls_params tls_certificate_sds_secret_configs validation_context_sds_secret_config combined_validation_context
-     alpn_protocols`,
+    `tls_params tls_certificates tls_certificate_sds_secret_configs validation_context
+     validation_context_sds_secret_config combined_validation_context alpn_protocols`,
   ),
   message(
     CommonTlsContext_CombinedCertificateValidationContextSchema,
@@ -45,8 +44,10 @@ export const tlsFields = [
   ),
   message(TlsParametersSchema, "tls_minimum_protocol_version tls_maximum_protocol_version"),
   message(SdsSecretConfigSchema, "name sds_config"),
-  message(CertificateValidationContextSchema, "trusted_ca match_typed_subject_alt_names"),
+  message(CertificateValidationContextSchema, "trusted_ca match_typed_subject_alt_names", {
+    watched_directory: filesAreWatched,
+  }),
   message(SubjectAltNameMatcherSchema, "san_type matcher"),
-  message(SecretSchema, "name tls_certificate validation_context"),
-  message(TlsCertificateSchema, "certificate_chain private_key"),
+  message(TlsCertificateSchema, "certificate_chain private_key", { watched_directory: filesAreWatched }),
+  message(WatchedDirectorySchema, "path"),
 ];
