@@ -18,6 +18,8 @@ export interface MeshSettings {
   outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** Milliseconds; Istio's default is 10 s. */
   connectTimeout: number;
+  /** Milliseconds after which proxies resolve a name anew whose records do not say; absent: 60 s, Istio's default. */
+  dnsRefreshRate?: number;
   /** Path of the access log of every proxy; empty: off. */
   accessLogFile: string;
   accessLogEncoding: "TEXT" | "JSON";
@@ -59,7 +61,7 @@ export interface Service {
 
 /** One workload behind one service. */
 export interface Endpoint {
-  /** IP address that peers dial. */
+  /** IP address that peers dial, `unix:///path`, or where the service's names are resolved by proxies a DNS name. */
   address: string;
   /** Port to dial for each service port number. For a mesh workload all are its agent's inbound port. */
   ports: Record<number, number>;

@@ -16,8 +16,6 @@ import { HostPool } from "../upstream/host_pool.ts";
 /** One endpoint of a cluster. Lives as long as the endpoint is in the configuration, with its pool. */
 export class Host {
   readonly pool: HostPool;
-  /** `address:port`, for logs. */
-  readonly label: string;
   /** On the loop's clock: slow start counts from here. */
   readonly addedAt: number;
   readonly tls: UpstreamTlsConfig | null;
@@ -26,10 +24,15 @@ export class Host {
 
   constructor(readonly cluster: Cluster, public config: EndpointConfig) {
     this.addedAt = cluster.thread.loop.now;
-    this.label = config.port === 0 ? config.address : `${config.address}:${config.port}`;
     this.tls = transportSocket(cluster.config, config);
     this.contextSlot = this.tls === null ? null : cluster.proxy.tls.client(this.tls);
     this.pool = new HostPool(this);
+  }
+
+  /** `address:port`, for logs. */
+  get label(): string {
+    const { address, port } = this.config;
+    return port === 0 ? address : `${address}:${port}`;
   }
 
   /** What its places in hash tables depend on, as Envoy writes addresses. */
@@ -87,7 +90,8 @@ export class Cluster {
       const hosts: Host[] = [];
       this.#levels[priority].push({ weight, hosts });
       for (const config of list) {
-        const key = `${config.address} ${config.port} ${JSON.stringify(config.transportSocketMatch)}`;
+        const named = config.logicalName ?? config.address;
+        const key = `${named} ${config.port} ${JSON.stringify(config.transportSocketMatch)}`;
         if (this.#hosts.has(key)) continue;
         let host = before.get(key);
         if (host === undefined) host = new Host(this, config);

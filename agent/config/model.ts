@@ -368,8 +368,8 @@ export interface FaultConfig {
 
 export interface ClusterConfig {
   name: string;
-  /** `static` and `eds` take {@link EndpointsConfig}; `blackhole` has no endpoint, `passthrough` dials what the caller named. */
-  type: "static" | "eds" | "passthrough";
+  /** How {@link EndpointsConfig} comes: with the cluster, from the control plane, from the main thread's DNS. */
+  type: "static" | "eds" | "dns";
   lbPolicy: "ROUND_ROBIN" | "LEAST_REQUEST" | "RANDOM" | "RING_HASH" | "MAGLEV";
   /** Of LEAST_REQUEST: hosts drawn to compare, and how strongly load counts against a host's weight; absent: 2 and 1. */
   leastRequest?: { choiceCount: number; activeRequestBias: number };
@@ -517,12 +517,25 @@ export interface EndpointConfig {
   weight: number;
   healthy: boolean;
   transportSocketMatch: Record<string, string>;
+  /** Set where it stays one host, with its connections, whatever address its name has at the moment (LOGICAL_DNS). */
+  logicalName?: string;
   /** What the host's places in hash tables depend on; absent: address and port. */
   hashKey?: string;
   /** For metrics; fields may be empty. */
   workload: WorkloadLabels;
   /** First of {@link SharedLayout.hostSlotLength} counters in shared memory, given by the main thread. */
   slot: number;
+}
+
+/** How the main thread resolves the names among the endpoints of a cluster. Times are milliseconds. */
+export interface DnsConfig {
+  /** LOGICAL_DNS: of each name one address at a time, and connections to earlier ones are kept. */
+  logical: boolean;
+  lookupFamily: "AUTO" | "V4_ONLY" | "V6_ONLY" | "V4_PREFERRED" | "ALL";
+  refreshRate: number;
+  respectTtl: boolean;
+  /** A name that could not be resolved is asked for again after `base`, then after up to `maximum`. */
+  failureRefresh: { base: number; maximum: number };
 }
 
 // ------------------------------------------------------------------------------------------------------ secrets

@@ -26,7 +26,7 @@ export interface Change {
   removedListeners: string[];
 }
 
-/** What the control plane has said so far: the rest is still to come. */
+/** What the control plane, or DNS, has said so far: the rest is still to come. */
 export interface Answered {
   endpoints(cluster: string): boolean;
   route(name: string): boolean;
@@ -63,7 +63,7 @@ export class MakeBeforeBreak {
     const endpoints = changed(wanted.endpoints, this.inForce.endpoints, () => false);
     const isWarm = (name: string) => {
       const cluster = wanted.clusters.get(name);
-      return cluster?.type !== "eds" || answered.endpoints(name);
+      return cluster === undefined || cluster.type === "static" || answered.endpoints(name);
     };
     const routes = changed(
       wanted.routes,

@@ -21,7 +21,7 @@ export function translateResource(type: ResourceType, _name: string, value: Uint
   const translated: Translated = { clusters: [], endpoints: [], routes: [], listeners: [], secrets: [] };
   switch (type) {
     case clusterType: {
-      const { cluster, edsName, endpoints, secrets } = translateCluster(fromBinary(ClusterSchema, value));
+      const { cluster, edsName, endpoints, dns, secrets } = translateCluster(fromBinary(ClusterSchema, value));
       const place = `cluster ${cluster.name}`;
       if (edsName !== null && edsName !== cluster.name) {
         throw new UnsupportedConfigurationError(
@@ -31,7 +31,8 @@ export function translateResource(type: ResourceType, _name: string, value: Uint
       }
       translated.clusters.push({ ...cluster, slot: noSlot });
       translated.secrets.push(...secrets);
-      if (endpoints !== null) translated.endpoints.push(withSlots(endpoints));
+      if (endpoints !== null && dns !== null) translated.dns = [{ endpoints: withSlots(endpoints), dns }];
+      else if (endpoints !== null) translated.endpoints.push(withSlots(endpoints));
       return translated;
     }
     case endpointType: {

@@ -2,6 +2,7 @@
 import { logger } from "../../log/log.ts";
 import type { SecretConfig } from "../config/model.ts";
 import type { Configuration, ResourceUpdate } from "./ads_client.ts";
+import { type DnsCluster, DnsEndpoints, type NameSource } from "./dns_endpoints.ts";
 import { type Change, type ConfigurationSet, emptySet, isEmpty, MakeBeforeBreak } from "./make_before_break.ts";
 import { reasonOf } from "./reason.ts";
 import { routesOf } from "./references.ts";
@@ -21,6 +22,8 @@ export interface WorkloadConfigurationOptions {
   translate: Translate;
   /** Hands a change to the data threads; rejects when they could not apply all of it. */
   apply(change: Change): Promise<void>;
+  /** Resolves the names that clusters have. */
+  names: NameSource;
   /** The file with the last good resources. */
   storage: { read(): Promise<string | null>; write(text: string): Promise<void> };
 }
@@ -36,10 +39,13 @@ export class WorkloadConfiguration implements Configuration {
   #stepTimer: ReturnType<typeof setTimeout> | undefined;
   #applying: Promise<void> = Promise.resolve();
   #failure: string | null = null;
+  readonly #dns: DnsEndpoints;
+  #resolvedTimer: ReturnType<typeof setTimeout> | undefined;
   #complete = false;
 
   constructor(options: WorkloadConfigurationOptions) {
     this.#options = options;
+    this.#dns = new DnsEndpoints(options.names, () => this.#resolved());
   }
 
   /** Applies what the last run left on disk. A damaged or foreign file is ignored. */
@@ -136,6 +142,11 @@ export class WorkloadConfiguration implements Configuration {
     return new Map(all.map((secret) => [secret.name, secret]));
   }
 
+  /** The names that clusters have, for statistics. */
+  get watchedNames(): ReturnType<DnsEndpoints["watches"]> {
+    return this.#dns.watches();
+  }
+
   /** Version of each resource that was accepted last. */
   acceptedVersions(): { type: ResourceType; versions: Record<string, string> }[] {
     return resourceTypes.map((type) => ({ type, versions: this.#cache.versions(type) }));
@@ -144,6 +155,8 @@ export class WorkloadConfiguration implements Configuration {
   /** Writes what is still unwritten and rests. */
   async close(): Promise<void> {
     clearTimeout(this.#stepTimer);
+    clearTimeout(this.#resolvedTimer);
+    this.#dns.close();
     if (this.#saveTimer !== undefined) {
       clearTimeout(this.#saveTimer);
       this.#save();
@@ -176,7 +189,14 @@ export class WorkloadConfiguration implements Configuration {
     return problems.length === 0 ? null : problems.join("; ");
   }
 
+  /** Names that are resolved together change the configuration once. */
+  #resolved(): void {
+    clearTimeout(this.#resolvedTimer);
+    this.#resolvedTimer = setTimeout(() => this.#publish().catch(() => {}), 0);
+  }
+
   #publish(): Promise<void> {
+    this.#dns.set(this.#dnsClusters());
     this.#wanted = this.#collect();
     this.#prune();
     return this.#step();
@@ -185,7 +205,10 @@ export class WorkloadConfiguration implements Configuration {
   #step(): Promise<void> {
     clearTimeout(this.#stepTimer);
     const answered = {
-      endpoints: (cluster: string) => this.#cache.answered(endpointType, cluster),
+      endpoints: (cluster: string) =>
+        this.#wanted.clusters.get(cluster)?.type === "dns"
+          ? this.#dns.answered(cluster)
+          : this.#cache.answered(endpointType, cluster),
       route: (name: string) => this.#cache.answered(routeType, name),
     };
     const now = performance.now();
@@ -204,6 +227,11 @@ export class WorkloadConfiguration implements Configuration {
     return applied;
   }
 
+  #dnsClusters(): Map<string, DnsCluster> {
+    const clusters = [...this.#translated.get(clusterType)!.values()].flatMap(({ dns }) => dns ?? []);
+    return new Map(clusters.map((cluster) => [cluster.endpoints.cluster, cluster]));
+  }
+
   /** All that has been accepted, put together. */
   #collect(): ConfigurationSet {
     const set = emptySet();
@@ -215,6 +243,7 @@ export class WorkloadConfiguration implements Configuration {
         for (const listener of one.listeners) set.listeners.set(listener.name, listener);
       }
     }
+    for (const endpoints of this.#dns.endpoints()) set.endpoints.set(endpoints.cluster, endpoints);
     return set;
   }
 

@@ -5,6 +5,7 @@ import { type Change, emptySet, MakeBeforeBreak } from "./make_before_break.ts";
 import { ResourceCache, ResourceCacheError } from "./resource_cache.ts";
 import type { Translated } from "./translation.ts";
 import { clusterType, endpointType, listenerType, type ResourceType, routeType } from "./type_urls.ts";
+import { WatchedNames } from "../dns/watched_names.ts";
 import { WorkloadConfiguration } from "./workload_configuration.ts";
 
 const cluster = (name: string) => ({ name, type: "eds" }) as ClusterConfig;
@@ -52,6 +53,7 @@ class Bench {
         this.changes.push(change);
         return this.failure === null ? Promise.resolve() : Promise.reject(this.failure);
       },
+      names: new WatchedNames(() => Promise.reject(new Error("no names here"))),
       storage: {
         read: () => Promise.resolve(this.saved),
         write: (text) => {

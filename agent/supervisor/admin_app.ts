@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { type Level, logger, logLevel, setLogLevel } from "../../log/log.ts";
 import { nodeToMetadata } from "../../routing/xds/node.ts";
 import type { AgentView } from "./agent_view.ts";
+import { nameStatsText, type WatchedNamesOf } from "./name_stats.ts";
 import { clustersText, listenersText, statsText } from "./cluster_stats.ts";
 import type { LocalBindings } from "./local_server.ts";
 import type { WorkloadAgent } from "./workload_agent.ts";
@@ -35,7 +36,7 @@ export function adminApp(view: AgentView, address: string): Hono<{ Bindings: Loc
   app.get("/certs", (c) => c.json({ certificates: certificates(view) }));
   app.get("/config_dump", (c) => c.json({ agent: view.name(), workloads: view.workloads().map(configurationOf) }));
   app.get("/clusters", (c) => c.text(textOf(threads(), clustersText)));
-  app.get("/stats", (c) => c.text(textOf(threads(), statsText)));
+  app.get("/stats", (c) => c.text(textOf(threads(), statsText) + nameStatsText(watchedNames(view))));
   app.get("/listeners", (c) => c.text(textOf(threads(), listenersText)));
   app.get("/logging", (c) => c.json({ level: logLevel() }));
   app.post("/logging", (c) => {
@@ -93,4 +94,8 @@ function configurationOf(workload: WorkloadAgent): unknown {
     clusters: [...clusters.values()],
     endpoints: [...endpoints.values()],
   };
+}
+
+function watchedNames(view: AgentView): WatchedNamesOf[] {
+  return view.workloads().map(({ name, configuration }) => ({ workload: name, names: configuration.watchedNames }));
 }

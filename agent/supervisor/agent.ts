@@ -4,6 +4,9 @@ import { logger } from "../../log/log.ts";
 import { nodeId } from "../../routing/xds/node.ts";
 import { reasonOf } from "../discovery/reason.ts";
 import { translateResource } from "../discovery/translate_resource.ts";
+import { Resolver } from "../dns/resolver.ts";
+import type { NameServer } from "../dns/system_files.ts";
+import { WatchedNames } from "../dns/watched_names.ts";
 import { raiseOpenFileLimit } from "../sys/libc.ts";
 import { adminApp } from "./admin_app.ts";
 import type { AgentFile } from "./agent_file.ts";
@@ -34,6 +37,8 @@ export interface AgentOptions {
   token?: string;
   /** Data threads. */
   workers: number;
+  /** DNS servers in the place of those of `/etc/resolv.conf`. */
+  nameServers?: NameServer[];
 }
 
 /** A running agent. */
@@ -69,6 +74,8 @@ class RunningAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #identities: Identities;
   readonly #workloads = new Map<string, WorkloadAgent>();
+  readonly #resolver: Resolver;
+  readonly #names: WatchedNames;
   #file: AgentFile;
   #threads: DataThreads | null = null;
   #servers: { admin: LocalServer; metrics: LocalServer; health: LocalServer } | null = null;
@@ -84,6 +91,8 @@ class RunningAgent implements Agent {
     this.#options = options;
     this.#file = file;
     this.#identities = new Identities(options.dataDir);
+    const resolver = this.#resolver = new Resolver({ servers: options.nameServers });
+    this.#names = new WatchedNames((name, type) => resolver.resolve(name, type));
   }
 
   get admin(): Deno.NetAddr {
@@ -229,6 +238,7 @@ class RunningAgent implements Agent {
       threads: this.#threads!,
       identities: this.#identities,
       translate: translateResource,
+      names: this.#names,
       file: workloadFile(this.#options.dataDir, plan.node.workload),
       credentials: join(this.#options.dataDir, "credentials"),
     });

@@ -13,7 +13,7 @@ const restMilliseconds = 10 * 60_000;
 /** Where one cluster and its endpoints count. */
 interface ClusterPlace {
   slot: number;
-  /** By `address:port`. */
+  /** By `address:port`, of a logical host by `name:port`. */
   hosts: Map<string, number>;
   /** `null` where outlier detection is off. */
   detection: OutlierDetectionConfig | null;
@@ -74,7 +74,7 @@ export class Slots {
     const localities = endpoints.localities.map((locality) => ({
       ...locality,
       endpoints: locality.endpoints.map((endpoint) => {
-        const host = `${endpoint.address}:${endpoint.port}`;
+        const host = `${endpoint.logicalName ?? endpoint.address}:${endpoint.port}`;
         const slot = place.hosts.get(host) ?? this.#allocate(HostSlot.length);
         place.hosts.set(host, slot);
         gone.delete(host);

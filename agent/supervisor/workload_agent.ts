@@ -4,6 +4,7 @@ import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
 import type { Change } from "../discovery/make_before_break.ts";
 import { secretsOf } from "../discovery/references.ts";
 import { AdsClient } from "../discovery/ads_client.ts";
+import type { NameSource } from "../discovery/dns_endpoints.ts";
 import type { Translate } from "../discovery/translation.ts";
 import { WorkloadConfiguration } from "../discovery/workload_configuration.ts";
 import { readFileIfThere, writeFileAtomically } from "./atomic_file.ts";
@@ -24,6 +25,7 @@ export interface WorkloadDependencies {
   threads: DataThreads;
   identities: Identities;
   translate: Translate;
+  names: NameSource;
   /** Where the last good configuration is kept. */
   file: string;
   /** Folder of credentials that configuration names by `kubernetes://`. */
@@ -44,13 +46,14 @@ export class WorkloadAgent {
   constructor(plan: WorkloadPlan, dependencies: WorkloadDependencies) {
     this.#plan = plan;
     this.#dependencies = dependencies;
-    const { threads, identities, translate, file, credentials } = dependencies;
+    const { threads, identities, translate, names, file, credentials } = dependencies;
     const apply = threads.apply.bind(threads);
     this.#secrets = new WorkloadSecrets({ workload: this.name, credentials, apply });
     this.configuration = new WorkloadConfiguration({
       workload: this.name,
       owner: `${nodeId(plan.node)} ${plan.identity}`,
       translate,
+      names,
       apply: (change) => this.#apply(change),
       storage: { read: () => readFileIfThere(file), write: (text) => writeFileAtomically(file, text) },
     });

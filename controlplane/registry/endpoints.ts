@@ -15,18 +15,31 @@ export interface DialledPort {
 /** Istio's label by which a WorkloadEntry says that a mesh proxy serves it. */
 const tlsModeLabel = "security.istio.io/tlsMode";
 
-/** The endpoint that a WorkloadEntry is for these ports; `null` where it has no IP address, or none of the ports. */
+/** What the address of a WorkloadEntry may be, by the resolution of the service that it is for. */
+export type AddressKind = "address" | "name";
+
+const unixScheme = "unix://";
+
+/**
+ * The endpoint that a WorkloadEntry is for these ports; `null` where it has none of the ports, or an address that the
+ * service's resolution cannot use: a name where nobody resolves names.
+ */
 export function entryEndpoint(
   spec: WorkloadEntrySpec,
   place: { namespace: string; name: string },
   ports: DialledPort[],
+  kind: AddressKind = "address",
 ): Endpoint | null {
   const { address = "", labels = {} } = spec;
-  if (isIP(address) === 0) return null;
+  const isSocket = address.startsWith(unixScheme);
+  if (address === "" || (kind === "address" ? isIP(address) === 0 && !isSocket : isSocket)) return null;
   const dialled: Record<number, number> = {};
   for (const { name, number, target } of ports) {
     // An entry's own ports go by the service port's name; a named target port goes by its own.
-    const port = own(spec.ports, name) ?? (typeof target === "number" ? target : own(spec.ports, target));
+    // A socket has no port, and serves the one that the service has.
+    const port = isSocket
+      ? 0
+      : own(spec.ports, name) ?? (typeof target === "number" ? target : own(spec.ports, target));
     if (port !== undefined) dialled[number] = port;
   }
   if (Object.keys(dialled).length === 0) return null;
@@ -50,11 +63,12 @@ export function selectedEndpoints(
   namespace: string,
   selector: Record<string, string>,
   ports: DialledPort[],
+  kind: AddressKind = "address",
 ): Endpoint[] {
   if (Object.keys(selector).length === 0) return [];
   return entries
     .filter(({ metadata, spec }) => metadata.namespace === namespace && matches(selector, spec.labels ?? {}))
-    .map(({ metadata, spec }) => entryEndpoint(spec, metadata, ports))
+    .map(({ metadata, spec }) => entryEndpoint(spec, metadata, ports, kind))
     .filter((endpoint) => endpoint !== null);
 }
 

@@ -1,7 +1,7 @@
 /** Hosts that resources publish: `v1/Service` and ServiceEntry, and which of two that publish one host is in force. */
 import type { KubernetesService, Resource, ServiceEntry, WorkloadEntry } from "../../routing/istio/types.ts";
 import { portProtocol } from "../../routing/compile/protocol.ts";
-import type { Service } from "../../routing/mesh.ts";
+import type { Endpoint, Service } from "../../routing/mesh.ts";
 import { type DialledPort, entryEndpoint, selectedEndpoints } from "./endpoints.ts";
 
 /** A resource or a registration that is not in force as it asks to be. */
@@ -86,12 +86,7 @@ function fromServiceEntry({ metadata, spec }: ServiceEntry, entries: WorkloadEnt
   const dialled: DialledPort[] = ports.map((port) => ({ ...port, target: port.targetPort ?? port.number }));
   const selector = spec.workloadSelector?.labels ?? {};
   const resolution = spec.resolution ?? "NONE";
-  // Names behind a host are resolved in a later version; without resolution there is nothing to balance over.
-  const endpoints = resolution !== "STATIC" ? [] : [
-    ...(spec.endpoints ?? []).map((endpoint) => entryEndpoint(endpoint, metadata, dialled))
-      .filter((endpoint) => endpoint !== null),
-    ...selectedEndpoints(entries, namespace, selector, dialled),
-  ];
+  const endpoints = entryEndpoints({ metadata, spec }, entries, dialled);
   return [...new Set(spec.hosts.map((host) => host.toLowerCase()))].map((hostname) => ({
     selector,
     publisher: { kind: "ServiceEntry", namespace, name },
@@ -109,9 +104,28 @@ function fromServiceEntry({ metadata, spec }: ServiceEntry, entries: WorkloadEnt
       addresses: spec.addresses ?? [],
       exportTo: exportTo(spec.exportTo),
       subjectAltNames: spec.subjectAltNames ?? [],
-      endpoints,
+      endpoints: endpoints ??
+        [entryEndpoint({ address: hostname }, metadata, dialled, "name")].filter((endpoint) => endpoint !== null),
     },
   }));
+}
+
+/** The endpoints that a ServiceEntry names or selects; `null`: its hosts themselves are resolved. */
+function entryEndpoints(
+  { metadata, spec }: Pick<ServiceEntry, "metadata" | "spec">,
+  entries: WorkloadEntry[],
+  dialled: DialledPort[],
+): Endpoint[] | null {
+  const { resolution = "NONE", endpoints, workloadSelector } = spec;
+  // Without resolution there is nothing to balance over: traffic goes where the caller sent it.
+  if (resolution === "NONE" || resolution === "DYNAMIC_DNS") return [];
+  const kind = resolution === "STATIC" ? "address" : "name";
+  if (kind === "name" && (endpoints ?? []).length === 0 && workloadSelector === undefined) return null;
+  return [
+    ...(endpoints ?? []).map((endpoint) => entryEndpoint(endpoint, metadata, dialled, kind))
+      .filter((endpoint) => endpoint !== null),
+    ...selectedEndpoints(entries, metadata.namespace, workloadSelector?.labels ?? {}, dialled, kind),
+  ];
 }
 
 /** Kubernetes' names of application protocols beside IANA's. */

@@ -12,6 +12,8 @@ import { canonicalName, canonicalRevision, selects } from "./labels.ts";
 import { type LocalityGroup, localityPreference, preferNear, sumOfWeights } from "./locality.ts";
 import { meshIndex } from "./mesh_index.ts";
 
+const UNIX_SCHEME = "unix://";
+
 const compiled = new WeakMap<Service, WeakMap<RuleSet, Map<string, ClusterLoadAssignment>>>();
 
 /**
@@ -40,6 +42,18 @@ export function compileEndpoints(mesh: Mesh, clusterName: string, client?: Clien
     byKey.set(key, assignment);
   }
   return assignment;
+}
+
+/**
+ * The endpoints that stand in a cluster itself, since the proxy resolves their names: those of one port and subset, by
+ * locality. Whatever the client's locality, all have one priority.
+ */
+export function inlineEndpoints(
+  service: Service,
+  rules: RuleSet,
+  { name, subset, port }: { name: string; subset: string; port: number },
+): ClusterLoadAssignment {
+  return assignmentOf(name, byLocality(subsetEndpoints(service, rules, subset), port));
 }
 
 function subsetEndpoints(service: Service, rules: RuleSet, name: string): readonly Endpoint[] {
@@ -93,24 +107,28 @@ function assignmentOf(clusterName: string, groups: readonly LocalityGroup<Dialle
 }
 
 function lbEndpoint(dialled: Dialled) {
-  const { address, port, workloads, weight } = dialled;
+  const { workloads, weight } = dialled;
   const filterMetadata: Record<string, JsonObject> = { istio: { workload: workloadMetadata(workloads) } };
   if (workloads[0].tlsMode === "istio") filterMetadata["envoy.transport_socket_match"] = { tlsMode: "istio" };
   return {
     hostIdentifier: {
       case: "endpoint" as const,
-      value: {
-        address: {
-          address: {
-            case: "socketAddress" as const,
-            value: { address, portSpecifier: { case: "portValue" as const, value: port } },
-          },
-        },
-      },
+      value: { address: { address: dialledAddress(dialled) } },
     },
     healthStatus: workloads.some(({ healthy }) => healthy) ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY,
     loadBalancingWeight: weight,
     metadata: { filterMetadata },
+  };
+}
+
+/** A Unix socket goes by its path, which Istio writes as `unix:///path` or `unix://@name`. */
+function dialledAddress({ address, port }: Dialled) {
+  if (address.startsWith(UNIX_SCHEME)) {
+    return { case: "pipe" as const, value: { path: address.slice(UNIX_SCHEME.length) } };
+  }
+  return {
+    case: "socketAddress" as const,
+    value: { address, portSpecifier: { case: "portValue" as const, value: port } },
   };
 }
 

@@ -14,6 +14,8 @@ import { clusterName, serverName } from "../xds/names.ts";
 import { connectionPoolFields } from "./connection_pool.ts";
 import { hashingFields } from "./consistent_hash.ts";
 import type { RuleSet } from "./destination_rules.ts";
+import { dnsDiscovery, isResolvedByProxies } from "./dns_cluster.ts";
+import { inlineEndpoints } from "./endpoints.ts";
 import { serviceIdentities } from "./identity.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { isLocalityWeighted, localityLbSetting } from "./locality.ts";
@@ -39,7 +41,12 @@ export function outboundClusters(service: Service, rules: RuleSet, settings: Mes
   if (byRules === undefined) compiled.set(service, byRules = new WeakMap());
   let bySettings = byRules.get(rules);
   if (bySettings === undefined) byRules.set(rules, bySettings = new Map());
-  const key = JSON.stringify([settings.connectTimeout, settings.trustDomain, settings.localityLbSetting]);
+  const key = JSON.stringify([
+    settings.connectTimeout,
+    settings.trustDomain,
+    settings.localityLbSetting,
+    settings.dnsRefreshRate,
+  ]);
   let clusters = bySettings.get(key);
   if (clusters === undefined) bySettings.set(key, clusters = compile(service, rules, settings));
   return clusters;
@@ -50,6 +57,16 @@ function compile(service: Service, rules: RuleSet, settings: MeshSettings): Serv
   const warnings: CompileWarning[] = [];
   // Without endpoints there is nothing to balance over: such a host is reached by the address the caller dialled.
   if (service.resolution === "NONE") return { clusters, warnings };
+  if (service.resolution === "DYNAMIC_DNS") {
+    warnings.push({
+      kind: "ServiceEntry",
+      namespace: service.namespace,
+      name: service.hostname,
+      field: "resolution",
+      message: "DYNAMIC_DNS is not supported: requests to it are answered with 503",
+    });
+    return { clusters, warnings };
+  }
   const identities = serviceIdentities(service, settings.trustDomain);
   for (const port of service.ports) {
     for (const subset of ["", ...rules.subsets.keys()]) {
@@ -90,8 +107,7 @@ function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster 
   }
   return create(ClusterSchema, {
     name,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: { edsConfig: ADS, serviceName: name },
+    ...discovery(name, input),
     ...loadBalancing(policy.loadBalancer),
     ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, isHttp2(port.protocol)),
     outlierDetection: policy.outlierDetection === undefined ? undefined : outlierDetection(policy.outlierDetection),
@@ -103,6 +119,16 @@ function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster 
     ...transportSocketFields(input, policy),
     metadata: { filterMetadata: { istio: istioMetadata(input, rule) } },
   });
+}
+
+function discovery(name: string, { service, port, subset, rules, settings }: ClusterInput) {
+  if (isResolvedByProxies(service)) {
+    return dnsDiscovery(service, settings, inlineEndpoints(service, rules, { name, subset, port: port.number }));
+  }
+  return {
+    clusterDiscoveryType: { case: "type" as const, value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: ADS, serviceName: name },
+  };
 }
 
 function transportSocketFields({ service, port, subset, identities }: ClusterInput, { tls }: EffectivePolicy) {

@@ -1,7 +1,7 @@
 /** Everything one workload's proxy is configured with, compiled from the mesh: Istio's rules in, xDS out. */
 import { create } from "@bufbuild/protobuf";
 import type { Mesh } from "../mesh.ts";
-import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { type Cluster, Cluster_DiscoveryType } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
@@ -48,7 +48,7 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   if (node.httpProxy !== null) {
     const outbound = compileOutbound(mesh, node);
     for (const [name, cluster] of outbound.clusters) snapshot.clusters.set(name, cluster);
-    snapshot.endpoints = [...outbound.clusters.keys()];
+    snapshot.endpoints = [...outbound.clusters.values()].filter(isEds).map(({ name }) => name);
     snapshot.routes.set(outbound.routes.name, outbound.routes);
     const listener = httpProxyListener(mesh, node.httpProxy);
     snapshot.listeners.set(listener.name, listener);
@@ -60,6 +60,10 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   }
   snapshot.warnings = distinctWarnings(warnings);
   return snapshot;
+}
+
+function isEds({ clusterDiscoveryType: { case: kind, value } }: Cluster): boolean {
+  return kind === "type" && value === Cluster_DiscoveryType.EDS;
 }
 
 /** The port to which local applications send requests for any host of the mesh. */

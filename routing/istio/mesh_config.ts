@@ -27,6 +27,7 @@ interface InForce {
   rootNamespace?: string;
   outboundTrafficPolicy?: { mode?: "ALLOW_ANY" | "REGISTRY_ONLY" | "ALLOW_ANY_DYNAMIC_DNS" };
   connectTimeout?: string;
+  dnsRefreshRate?: string;
   accessLogFile?: string;
   accessLogEncoding?: "TEXT" | "JSON";
   accessLogFormat?: string;
@@ -49,7 +50,6 @@ const notInForce = [
   "defaultVirtualServiceExportTo",
   "disableEnvoyListenerLog",
   "discoverySelectors",
-  "dnsRefreshRate",
   "enableAutoMtls",
   "enableEnvoyAccessLogService",
   "enablePrometheusMerge",
@@ -98,6 +98,7 @@ const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
     mode: enumeration("ALLOW_ANY", "REGISTRY_ONLY", "ALLOW_ANY_DYNAMIC_DNS"),
   }),
   connectTimeout: duration(),
+  dnsRefreshRate: duration(),
   accessLogFile: string(logPath),
   accessLogEncoding: enumeration("TEXT", "JSON"),
   accessLogFormat: text(),
@@ -147,6 +148,7 @@ function settingsOf(config: InForce): MeshSettings {
     rootNamespace: config.rootNamespace ?? defaultMeshSettings.rootNamespace,
     outboundTrafficPolicy: outboundTrafficPolicy?.mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     connectTimeout: connectTimeout === undefined ? defaultMeshSettings.connectTimeout : parseDuration(connectTimeout),
+    ...(config.dnsRefreshRate === undefined ? {} : { dnsRefreshRate: parseDuration(config.dnsRefreshRate) }),
     accessLogFile: config.accessLogFile ?? defaultMeshSettings.accessLogFile,
     accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,

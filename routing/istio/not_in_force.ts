@@ -15,7 +15,6 @@ interface NotInForce {
 const otherGateways = /^(?!mesh$)/;
 const notServed = /^(HTTP2|GRPC|GRPC-WEB|UDP)$/i;
 const yes = /^(true|yes|on)$/i;
-const notAnAddress = /[^0-9a-fA-F.:]/;
 
 const virtualService: NotInForce[] = [
   { field: "gateways[]", values: otherGateways },
@@ -51,16 +50,14 @@ const wholePolicy: NotInForce[] = [
 const destinationRule: NotInForce[] = [
   ...under("trafficPolicy", wholePolicy),
   ...under("subsets[].trafficPolicy", wholePolicy),
-  { field: "workloadSelector" },
 ];
 
 const workloadEntry: NotInForce[] = [
-  { field: "address", values: notAnAddress },
   { field: "network" },
 ];
 
 const serviceEntry: NotInForce[] = [
-  { field: "resolution", values: /^(DNS|DNS_ROUND_ROBIN|DYNAMIC_DNS)$/ },
+  { field: "resolution", values: /^DYNAMIC_DNS$/ },
   { field: "ports[].protocol", values: notServed },
   ...under("endpoints[]", workloadEntry),
 ];

@@ -14,7 +14,8 @@ import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3
 import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
-import type { ClusterConfig, SecretConfig } from "../model.ts";
+import type { ClusterConfig, DnsConfig, SecretConfig } from "../model.ts";
+import { dnsConfig, isResolved } from "./dns.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
 import { healthCheck } from "./health_check.ts";
 import { loadBalancing } from "./load_balancing.ts";
@@ -31,8 +32,10 @@ export interface TranslatedCluster {
   cluster: SlotlessCluster;
   /** Name of the load assignment to subscribe to; `null`: none. */
   edsName: string | null;
-  /** Endpoints that stand in the cluster itself; `null`: they are discovered. */
+  /** Endpoints that stand in the cluster itself, with names where {@link dns} is set; `null`: they are discovered. */
   endpoints: SlotlessEndpoints | null;
+  /** How names among the endpoints are resolved; `null`: there are none. */
+  dns: DnsConfig | null;
   /** Certificates and trust bundles that stand in the cluster. */
   secrets: SecretConfig[];
 }
@@ -76,7 +79,8 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   return {
     cluster,
     edsName: type === "eds" ? resource.edsClusterConfig?.serviceName || name : null,
-    endpoints: type === "eds" ? null : inlineEndpoints(resource, place.field("load_assignment")),
+    endpoints: type === "eds" ? null : inlineEndpoints(resource, place.field("load_assignment"), type === "dns"),
+    dns: dnsConfig(resource, place),
     secrets,
   };
 }
@@ -99,7 +103,7 @@ function transportSocket(
   };
 }
 
-function clusterType(resource: Cluster, place: Place): "static" | "eds" {
+function clusterType(resource: Cluster, place: Place): ClusterConfig["type"] {
   const type = resource.clusterDiscoveryType.case === "type"
     ? resource.clusterDiscoveryType.value
     : Cluster_DiscoveryType.STATIC;
@@ -111,6 +115,7 @@ function clusterType(resource: Cluster, place: Place): "static" | "eds" {
   }
   eds.require(resource.edsClusterConfig === undefined, "only a cluster of type EDS has it");
   if (type === Cluster_DiscoveryType.STATIC) return "static";
+  if (isResolved(type)) return "dns";
   return place.field("type").refuse(`${Cluster_DiscoveryType[type] ?? type} is not implemented`);
 }
 
@@ -180,10 +185,10 @@ function destinationService(metadata: Metadata | undefined): ClusterConfig["serv
   return { host: text("host"), name: text("name"), namespace: text("namespace") };
 }
 
-function inlineEndpoints(resource: Cluster, place: Place): SlotlessEndpoints {
+function inlineEndpoints(resource: Cluster, place: Place, names: boolean): SlotlessEndpoints {
   const endpoints = resource.loadAssignment === undefined
     ? { cluster: resource.name, localities: [] }
-    : endpointsConfig(resource.loadAssignment, resource.name, place);
+    : endpointsConfig(resource.loadAssignment, resource.name, place, names);
   const panicThreshold = resource.commonLbConfig?.healthyPanicThreshold?.value ?? defaultPanicThreshold;
   return { ...endpoints, panicThreshold };
 }

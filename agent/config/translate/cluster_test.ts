@@ -6,7 +6,7 @@ import { fromFile, message, refusedAt } from "./testdata/envoy_json.ts";
 
 Deno.test("translates a cluster with all that is implemented", () => {
   const { cluster, ...rest } = translateCluster(fromFile(ClusterSchema, "cluster.json"));
-  assert.deepEqual(rest, { edsName: "reviews-v1", endpoints: null, secrets: [] });
+  assert.deepEqual(rest, { edsName: "reviews-v1", endpoints: null, dns: null, secrets: [] });
   assert.deepEqual(cluster, {
     name: "outbound|9080|v1|reviews.default.svc.cluster.local",
     type: "eds",
@@ -180,7 +180,18 @@ Deno.test("takes locality weights into account where the cluster says so", () =>
 const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const optionsType = `type.googleapis.com/${options}`;
 const refusals: [string, JsonObject, string][] = [
-  ["a cluster found by DNS", { type: "STRICT_DNS" }, "type"],
+  ["a cluster that dials what the caller dialled", { type: "ORIGINAL_DST" }, "type"],
+  ["a logical name of two hosts", {
+    type: "LOGICAL_DNS",
+    loadAssignment: { clusterName: "c", endpoints: [{ lbEndpoints: [named("a.example"), named("b.example")] }] },
+  }, "load_assignment.endpoints"],
+  ["a name that is none", {
+    type: "STRICT_DNS",
+    loadAssignment: { clusterName: "c", endpoints: [{ lbEndpoints: [named("no name")] }] },
+  }, "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address"],
+  ["a name without DNS", {
+    loadAssignment: { clusterName: "c", endpoints: [{ lbEndpoints: [named("a.example")] }] },
+  }, "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address"],
   ["a choice of the cluster's own", { lbPolicy: "CLUSTER_PROVIDED" }, "lb_policy"],
   [
     "a table of no prime size",
@@ -297,4 +308,41 @@ function upstreamTlsSocket(subjectAltName: JsonObject): JsonObject {
       },
     },
   };
+}
+
+Deno.test("takes names with how they are resolved, by Envoy's defaults", () => {
+  const of = (fields: JsonObject) =>
+    translateCluster(message(ClusterSchema, {
+      name: "c",
+      loadAssignment: { clusterName: "c", endpoints: [{ lbEndpoints: [named("a.example")] }] },
+      ...fields,
+    }));
+  const { cluster: { type }, edsName, endpoints, dns } = of({ type: "STRICT_DNS" });
+  assert.deepEqual([type, edsName], ["dns", null]);
+  assert.deepEqual(endpoints?.localities[0].endpoints.map(({ address, port }) => [address, port]), [["a.example", 80]]);
+  assert.deepEqual(dns, {
+    logical: false,
+    lookupFamily: "AUTO",
+    refreshRate: 5000,
+    respectTtl: false,
+    failureRefresh: { base: 5000, maximum: 5000 },
+  });
+  const told = of({
+    type: "LOGICAL_DNS",
+    dnsRefreshRate: "60s",
+    respectDnsTtl: true,
+    dnsLookupFamily: "V4_PREFERRED",
+    dnsFailureRefreshRate: { baseInterval: "1s", maxInterval: "30s" },
+  });
+  assert.deepEqual(told.dns, {
+    logical: true,
+    lookupFamily: "V4_PREFERRED",
+    refreshRate: 60_000,
+    respectTtl: true,
+    failureRefresh: { base: 1000, maximum: 30_000 },
+  });
+});
+
+function named(address: string): JsonObject {
+  return { endpoint: { address: { socketAddress: { address, portValue: 80 } } } };
 }

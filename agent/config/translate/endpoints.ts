@@ -34,8 +34,17 @@ export function translateEndpoints(resource: ClusterLoadAssignment, cluster: str
   return endpointsConfig(resource, cluster, place);
 }
 
-/** As {@link translateEndpoints}, for an assignment that stands at `place` in a resource that has been checked. */
-export function endpointsConfig(resource: ClusterLoadAssignment, cluster: string, place: Place): SlotlessEndpoints {
+/**
+ * As {@link translateEndpoints}, for an assignment that stands at `place` in a resource that has been checked.
+ *
+ * @param names whether endpoints may have DNS names
+ */
+export function endpointsConfig(
+  resource: ClusterLoadAssignment,
+  cluster: string,
+  place: Place,
+  names = false,
+): SlotlessEndpoints {
   const overprovisioningFactor = resource.policy?.overprovisioningFactor;
   place.field("policy.overprovisioning_factor").require(overprovisioningFactor !== 0, "want at least 1");
   const localities = resource.endpoints.map((group, index) => {
@@ -45,7 +54,9 @@ export function endpointsConfig(resource: ClusterLoadAssignment, cluster: string
       priority: group.priority,
       locality: localityName(group.locality),
       weight: group.loadBalancingWeight ?? 0,
-      endpoints: group.lbEndpoints.map((endpoint, i) => endpointConfig(endpoint, at.field("lb_endpoints").item(i))),
+      endpoints: group.lbEndpoints.map((endpoint, i) =>
+        endpointConfig(endpoint, at.field("lb_endpoints").item(i), names)
+      ),
     };
   });
   return {
@@ -56,7 +67,7 @@ export function endpointsConfig(resource: ClusterLoadAssignment, cluster: string
   };
 }
 
-function endpointConfig(endpoint: LbEndpoint, place: Place): SlotlessEndpoint {
+function endpointConfig(endpoint: LbEndpoint, place: Place, names: boolean): SlotlessEndpoint {
   if (endpoint.hostIdentifier.case !== "endpoint") return place.refuse("want an endpoint");
   const weight = endpoint.loadBalancingWeight ?? 1;
   place.field("load_balancing_weight").require(weight > 0, "want at least 1");
@@ -64,7 +75,7 @@ function endpointConfig(endpoint: LbEndpoint, place: Place): SlotlessEndpoint {
   const sockets = "envoy.transport_socket_match";
   const hashKey = endpoint.metadata?.filterMetadata["envoy.lb"]?.["hash_key"];
   return {
-    ...addressAndPort(endpoint.hostIdentifier.value.address, place.field("endpoint.address")),
+    ...addressAndPort(endpoint.hostIdentifier.value.address, place.field("endpoint.address"), names),
     weight,
     healthy: isHealthy(endpoint.healthStatus, place.field("health_status")),
     transportSocketMatch: textValues(endpoint.metadata?.filterMetadata[sockets], metadata.key(sockets)),

@@ -75,8 +75,16 @@ export function fraction(percent: FractionalPercent | undefined, place: Place): 
   return { numerator: percent.numerator, denominator };
 }
 
-/** An IP address with its port, or the path of a Unix socket with port 0. */
-export function addressAndPort(address: Address | undefined, place: Place): { address: string; port: number } {
+/**
+ * An IP address with its port, or the path of a Unix socket with port 0.
+ *
+ * @param names whether a DNS name may stand in the place of the address
+ */
+export function addressAndPort(
+  address: Address | undefined,
+  place: Place,
+  names = false,
+): { address: string; port: number } {
   const specifier = address?.address;
   if (specifier?.case === "pipe") {
     const { path } = specifier.value;
@@ -87,10 +95,20 @@ export function addressAndPort(address: Address | undefined, place: Place): { ad
   const { value } = specifier;
   const at = place.field("socket_address");
   at.field("protocol").require(value.protocol === SocketAddress_Protocol.TCP, "want TCP");
-  at.field("address").require(isIP(value.address) !== 0, `want an IP address, found ${JSON.stringify(value.address)}`);
+  const wanted = names ? "an IP address or a DNS name" : "an IP address";
+  at.field("address").require(
+    isIP(value.address) !== 0 || (names && isDnsName(value.address)),
+    `want ${wanted}, found ${JSON.stringify(value.address)}`,
+  );
   const port = value.portSpecifier.case === "portValue" ? value.portSpecifier.value : -1;
   at.field("port_value").require(port >= 0 && port <= 65535, "want a port number");
   return { address: value.address, port };
+}
+
+/** RFC 1035, with the underscore that names in use have. */
+function isDnsName(text: string): boolean {
+  return text.length <= 254 &&
+    /^([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.?$/.test(text);
 }
 
 /** Text that stands in the message itself; `null` where there is none. */

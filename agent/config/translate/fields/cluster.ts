@@ -10,6 +10,7 @@ import {
   Cluster_EdsClusterConfigSchema,
   Cluster_LeastRequestLbConfigSchema,
   Cluster_MaglevLbConfigSchema,
+  Cluster_RefreshRateSchema,
   Cluster_RingHashLbConfigSchema,
   Cluster_RoundRobinLbConfigSchema,
   Cluster_SlowStartConfigSchema,
@@ -38,9 +39,11 @@ export const clusterFields = [
     `name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers
      typed_extension_protocol_options outlier_detection least_request_lb_config round_robin_lb_config
      health_checks ring_hash_lb_config maglev_lb_config common_lb_config
-     transport_socket transport_socket_matches metadata upstream_connection_options`,
+     transport_socket transport_socket_matches metadata upstream_connection_options
+     dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_lookup_family`,
     { alt_stat_name: "names statistics that skiff does not keep" },
   ),
+  message(Cluster_RefreshRateSchema, "base_interval max_interval"),
   message(Cluster_TransportSocketMatchSchema, "match transport_socket", { name: "names statistics" }),
   message(Cluster_EdsClusterConfigSchema, "eds_config service_name"),
   message(Cluster_LeastRequestLbConfigSchema, "choice_count active_request_bias slow_start_config"),
