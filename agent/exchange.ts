@@ -7,7 +7,8 @@ import { Attempts } from "./attempts.ts";
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
 import { ClusterSlot } from "./config/shared_memory.ts";
-import { Deadlines } from "./deadlines.ts";
+import { type DeadlineOwner, Deadlines } from "./deadlines.ts";
+import { ascii } from "./decode/characters.ts";
 import { BodyKind } from "./decode/framing.ts";
 import { grpcStatusOf, isGrpc } from "./decode/grpc.ts";
 import type { Fields, RequestHead, ResponseHead } from "./decode/head.ts";
@@ -22,6 +23,7 @@ import { AddedHeaders, noMutation } from "./respond/added_headers.ts";
 import { grpcReplyHeaders } from "./respond/grpc_reply.ts";
 import { Flag, type Outcome, outcomes } from "./respond/outcome.ts";
 import type { CompiledMutation } from "./route/header_mutation.ts";
+import { RequestSettings } from "./route/request_settings.ts";
 import type { ForwardAction, Route } from "./route/route_table.ts";
 import type { ConnectFailure } from "./upstream/connector.ts";
 import { TcpTunnel } from "./upstream/tcp_tunnel.ts";
@@ -42,7 +44,7 @@ import type { DataThread } from "./worker/thread.ts";
 /** A body is kept for another attempt up to this size (bytes). */
 const replayLimit = 256 * 1024;
 
-export class Exchange implements UpstreamRequest {
+export class Exchange implements DeadlineOwner, UpstreamRequest {
   readonly head: ByteQueue;
   readonly body: ByteQueue;
   trailers: Fields | null = null;
@@ -57,6 +59,8 @@ export class Exchange implements UpstreamRequest {
   downstream: DownstreamStream | null = null;
   route: Route | null = null;
   action: ForwardAction | null = null;
+  /** What {@link action} says of timeouts and retries, and the caller. */
+  readonly settings = new RequestSettings();
   cluster: Cluster | null = null;
   host: Host | null = null;
   /** What carries the current attempt. */
@@ -84,8 +88,9 @@ export class Exchange implements UpstreamRequest {
 
   readonly #attempts = new Attempts();
   readonly #deadlines: Deadlines;
-  /** Where `x-envoy-attempt-count` stands in the head, as the last of its lines; -1: nowhere. */
-  #attemptCountAt = -1;
+  /** Where the head's last lines begin, which are this attempt's own; -1: it has none. */
+  #attemptLinesAt = -1;
+  #tellsAttemptCount = false;
   readonly #addedHeaders = new AddedHeaders();
   #shadows = noShadows;
   /** Set while the body is collected: what follows, and the largest body. */
@@ -101,7 +106,7 @@ export class Exchange implements UpstreamRequest {
   constructor(readonly thread: DataThread) {
     this.head = new ByteQueue(thread.slabs);
     this.body = new ByteQueue(thread.slabs);
-    this.#deadlines = new Deadlines(thread.loop, () => this.#onTimeout(), () => this.#onTryTimeout());
+    this.#deadlines = new Deadlines(thread.loop, this);
   }
 
   /** Takes on a request whose head has just been parsed. */
@@ -113,6 +118,8 @@ export class Exchange implements UpstreamRequest {
     this.requestComplete = body.done;
     this.isHead = downstream.isHead;
     this.grpc = isGrpc(head.fields);
+    const { requestTimeout } = downstream.link.chain.http;
+    if (requestTimeout !== undefined && !body.done) this.#deadlines.headReceived(requestTimeout);
   }
 
   /** Notes what the log will tell of the request, if it is logged: its target in the one spelling that counts. */
@@ -125,16 +132,13 @@ export class Exchange implements UpstreamRequest {
   /** Sends the request, whose head has been written, to a host of {@link cluster}. */
   forward(): void {
     const cluster = this.cluster!;
-    const { mirrors, timeout } = this.action!;
-    if (mirrors !== null && this.#attempts.count === 0) {
-      this.#shadows = startShadows(this, mirrors, this.downstream!.link.chain.proxy, timeout);
-    }
+    const { mirrors } = this.action!;
     this.#attempts.count++;
-    if (this.#attemptCountAt >= 0) {
-      this.head.end = this.head.start + this.#attemptCountAt;
-      this.head.appendText(`x-envoy-attempt-count: ${this.#attempts.count}\r\n`);
+    if (this.#attemptLinesAt >= 0) this.#writeAttemptLines();
+    const { retry, timeouts } = this.settings;
+    if (mirrors !== null && this.#attempts.count === 1) {
+      this.#shadows = startShadows(this, mirrors, this.downstream!.link.chain.proxy, timeouts.timeout);
     }
-    const retry = this.action!.retry;
     const avoid = this.#attempts.avoided(retry);
     const key = this.hashed ? this.hashKey : null;
     const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts, key);
@@ -152,9 +156,26 @@ export class Exchange implements UpstreamRequest {
     }
   }
 
-  /** From here on the head may end in `x-envoy-attempt-count`. */
-  countAttempts(told: boolean): void {
-    this.#attemptCountAt = told ? this.head.length : -1;
+  /** The head has been written up to the lines that each attempt has of its own. */
+  endOfHead(tellsAttemptCount: boolean): void {
+    this.#attemptLinesAt = this.head.length;
+    this.#tellsAttemptCount = tellsAttemptCount;
+  }
+
+  #writeAttemptLines(): void {
+    this.head.end = this.head.start + this.#attemptLinesAt;
+    this.settings.append(this.head, this.#deadlines.elapsed);
+    if (this.#tellsAttemptCount) this.head.appendText(`x-envoy-attempt-count: ${this.#attempts.count}\r\n`);
+  }
+
+  /** Lets the time begin that the request and its response may take; false: it was over before, and the caller knows. */
+  limitDuration(): boolean {
+    const { streamDuration } = this.settings.timeouts;
+    if (streamDuration < 0) return true;
+    this.#deadlines.limitDuration(streamDuration);
+    if (streamDuration > 0) return true;
+    this.onStreamDuration();
+    return false;
   }
 
   /** Adds a header to the response, whoever makes it. */
@@ -199,6 +220,7 @@ export class Exchange implements UpstreamRequest {
   onRequestEnd(): void {
     this.requestComplete = true;
     for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onRequestEnd();
+    this.#deadlines.bodyReceived();
     if (this.#onWhole !== null) return this.#goOnWhole();
     this.upstream?.sendEnd();
     if (!this.#tunnel) this.#requestSent();
@@ -250,6 +272,7 @@ export class Exchange implements UpstreamRequest {
     this.destination = stream.link;
     this.#attemptStart = this.thread.loop.now;
     this.#attempts.started(this.cluster!, this.host!);
+    this.#deadlines.attemptStarted(this.cluster!.config.maxStreamDuration ?? 0);
     if (!this.#attempts.replayable) this.body.clear();
     if (this.#awaitsResponse) this.#requestSent();
     if (!this.requestComplete && !stream.congested) this.downstream!.resumeRequest();
@@ -264,14 +287,14 @@ export class Exchange implements UpstreamRequest {
 
   onResponseHead(head: ResponseHead, body: BodyFraming): boolean {
     recordResponse(this.cluster!, this.host!, head.status);
-    const retry = this.action!.retry;
+    const { retry } = this.settings;
     const grpcStatus = grpcStatusOf(head.fields);
-    if (retry !== null && retriesResponse(retry, head.status, grpcStatus)) {
-      if (this.#mayRetry(retry)) {
-        this.#detach();
-        this.#retry(retry);
-        return false;
-      }
+    if (
+      retry !== null && retriesResponse(retry, head.status, grpcStatus, isRateLimited(head)) && this.#mayRetry(retry)
+    ) {
+      this.#detach();
+      this.#retry(retry);
+      return false;
     }
     this.#deadlines.responseStarted();
     this.#responseStarted = true;
@@ -343,20 +366,44 @@ export class Exchange implements UpstreamRequest {
   #requestSent(): void {
     // Before the first attempt a fault's delay runs, which does not count.
     if (this.#attempts.count === 0) return;
-    const { timeout, retry } = this.action!;
+    const { timeout, perTry } = this.settings.timeouts;
     this.#deadlines.requestReceived(timeout);
-    if (retry !== null && this.upstream !== null && !this.#responseStarted) {
-      this.#deadlines.attemptSent(retry.perTryTimeout);
-    }
+    if (this.upstream !== null && !this.#responseStarted) this.#deadlines.attemptSent(perTry);
   }
 
-  #onTryTimeout(): void {
+  onTryTimeout(): void {
     recordLocalFailure(this.cluster!, this.host!);
     this.#release();
     this.#failAttempt("perTryTimeout", outcomes.upstreamTimeout);
   }
 
-  #onTimeout(): void {
+  onRequestTimeout(): void {
+    if (this.#responseStarted) this.cutOff(Flag.none);
+    else this.giveUp(outcomes.requestTimeout);
+  }
+
+  /** Nothing has moved for too long. */
+  onIdle(): void {
+    if (this.#responseStarted) this.cutOff(Flag.SI);
+    else this.giveUp(this.requestComplete ? outcomes.responseIdleTimeout : outcomes.requestIdleTimeout);
+  }
+
+  onStreamDuration(): void {
+    if (this.#responseStarted) this.cutOff(Flag.none);
+    else this.giveUp(this.requestComplete ? outcomes.responseDurationTimeout : outcomes.requestDurationTimeout);
+  }
+
+  onUpstreamDuration(): void {
+    recordLocalFailure(this.cluster!, this.host!);
+    if (this.#responseStarted) return this.cutOff(Flag.UMSDR);
+    this.#release();
+    this.#failAttempt(
+      "reset",
+      this.requestComplete ? outcomes.upstreamDuration : outcomes.upstreamDurationInRequest,
+    );
+  }
+
+  onTimeout(): void {
     if (this.host !== null && this.upstream !== null) recordLocalFailure(this.cluster!, this.host);
     if (this.#responseStarted) return this.cutOff(Flag.UT);
     this.#release();
@@ -366,7 +413,7 @@ export class Exchange implements UpstreamRequest {
   /** An attempt ended without a response: another one, or the reply that tells why not. */
   #failAttempt(failure: AttemptFailure, outcome: Outcome): void {
     if (this.#responseStarted) return this.#abort(outcome.flag);
-    const retry = this.action!.retry;
+    const { retry } = this.settings;
     if (retry !== null && retriesFailure(retry, failure) && this.#mayRetry(retry)) return this.#retry(retry);
     this.reply(outcome);
   }
@@ -397,7 +444,8 @@ export class Exchange implements UpstreamRequest {
 
   /** Answers in the proxy's own name. `headers`: further lines, each with its end. */
   reply(outcome: Outcome, headers = ""): void {
-    this.respond(outcome.status, outcome.body, outcome.flag, headers, outcome.close, outcome.overloaded === true);
+    const { status, body, flag, close, overloaded, grpcStatus } = outcome;
+    this.respond(status, body, flag, headers, close, overloaded === true, grpcStatus);
   }
 
   /** Answers in place of the upstream, which is let go: the request broke the rules or took too long. */
@@ -438,6 +486,7 @@ export class Exchange implements UpstreamRequest {
   #detach(): void {
     if (this.upstream === null) return;
     this.upstream = null;
+    this.#deadlines.attemptEnded();
     this.#attempts.ended(this.cluster!, this.host!);
   }
 
@@ -486,10 +535,17 @@ export class Exchange implements UpstreamRequest {
     this.requestHeader = noHeader;
     this.#onWhole = null;
     this.#bodyLimit = 0;
-    this.#attemptCountAt = -1;
+    this.#attemptLinesAt = -1;
     this.#addedHeaders.clear();
     this.responseMutations[2] = noMutation;
   }
+}
+
+const rateLimitedName = ascii("x-envoy-ratelimited");
+
+/** Whether a rate limit of another Envoy has refused the request. */
+function isRateLimited({ status, fields }: ResponseHead): boolean {
+  return status >= 400 && fields.find(rateLimitedName) >= 0;
 }
 
 function noHeader(): string {

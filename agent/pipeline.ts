@@ -63,13 +63,14 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   if (cluster === undefined) return exchange.reply(outcomes.noCluster);
   exchange.action = action;
   exchange.cluster = cluster;
+  exchange.settings.ofRoute(action, exchange.downstream!.link.chain.http.maxStreamDuration ?? 0);
   exchange.responseMutations[0] = chosen.responseHeaders;
   exchange.responseMutations[1] = route.responseHeaders;
   exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
   if (chosen.responseHeaders.dynamic || route.responseHeaders.dynamic) keepForResponse(exchange, head);
-  runFilters(exchange, head);
+  if (exchange.limitDuration()) runFilters(exchange, head);
 }
 
 /** The head is written now, while its bytes are at hand; attempts send it as often as need be. */
@@ -91,8 +92,10 @@ function prepareHead(
     forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, peer, head),
     caller: chain.forwardedHeaders,
     peer,
+    settings: exchange.settings,
+    isGrpc: exchange.grpc,
   });
-  exchange.countAttempts(route.attemptCount.request);
+  exchange.endOfHead(route.attemptCount.request);
   const { entry } = exchange;
   const { requestIdInResponse } = chain.forwardedHeaders.config;
   if (entry !== null || requestIdInResponse) {

@@ -8,6 +8,7 @@
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
+import type { RouteTimeouts } from "../../routing/resilience/timeouts.ts";
 
 /** One workload of this agent as the data plane knows it: an xDS node with its own listeners, clusters and routes. */
 export interface ProxyDescription {
@@ -93,6 +94,12 @@ export interface HttpConnectionManagerConfig {
   streamIdleTimeout: number;
   /** Whole head must have arrived by then. */
   requestHeadersTimeout: number;
+  /** Whole request must have arrived by then, counted from its head; absent: no limit. */
+  requestTimeout?: number;
+  /** From a request's head to the end of its response, where the route does not say; absent: no limit. */
+  maxStreamDuration?: number;
+  /** Whether an internal caller's `x-envoy-expected-rq-timeout-ms` is the timeout (the router's field); absent: no. */
+  respectExpectedTimeout?: boolean;
   /** A connection without a request is closed after this; Envoy's default is 1 h. */
   idleTimeout: number;
   /** A connection is closed after its n-th request; absent: no limit. */
@@ -223,14 +230,12 @@ export interface RouteEntryConfig {
   rateLimit?: RateLimitConfig | null;
 }
 
-export interface RouteActionConfig {
+export interface RouteActionConfig extends RouteTimeouts {
   kind: "route";
   /** Absent: none. */
   mirrors?: MirrorConfig[];
   /** One entry for a plain `cluster`. Chosen in proportion to weight. */
   clusters: WeightedClusterConfig[];
-  /** Whole timeout: from the end of the request to the end of the response; 0: none. Envoy's default of 15 s is filled in by translation. */
-  timeout: number;
   /** Overrides the connection manager's stream idle timeout; `null`: not set. */
   idleTimeout: number | null;
   retry: RetryConfig | null;
@@ -395,6 +400,8 @@ export interface ClusterConfig {
   maxRequestsPerConnection: number;
   /** How long an idle pooled connection is kept. */
   idleTimeout: number;
+  /** How long an attempt may take, the response's body included; absent: no limit. */
+  maxStreamDuration?: number;
   /**
    * Set where the hosts speak HTTP/2: on plaintext connections by prior knowledge, under TLS as ALPN offers it. At most
    * this many streams a connection, fewer where the host says so.

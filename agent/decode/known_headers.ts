@@ -28,9 +28,10 @@ export const Known = {
   userAgent: 22,
   /** `content_length` and the like: some server reads them as the real one. */
   framingLookalike: 23,
+  grpcTimeout: 24,
 } as const;
 
-export const knownCount = 24;
+export const knownCount = 25;
 
 const names: [number, string][] = [
   [Known.host, "host"],
@@ -55,6 +56,7 @@ const names: [number, string][] = [
   [Known.contentType, "content-type"],
   [Known.grpcStatus, "grpc-status"],
   [Known.userAgent, "user-agent"],
+  [Known.grpcTimeout, "grpc-timeout"],
   [Known.framingLookalike, "content_length"],
   [Known.framingLookalike, "transfer_encoding"],
 ];

@@ -58,6 +58,8 @@ export class ForwardedHeaders {
   /** Whether the caller is outside and its word does not count. */
   edge = false;
   internal = false;
+  /** Whether an internal caller's `x-envoy-expected-rq-timeout-ms` counts. */
+  readonly respectsExpected: boolean;
   /** Address of whom the request comes from, as far as it can be trusted. */
   clientAddress = "";
   #peer: DownstreamPeer | null = null;
@@ -68,6 +70,7 @@ export class ForwardedHeaders {
   constructor(http: HttpConnectionManagerConfig | null) {
     this.config = http?.forwarding ?? defaults;
     this.#atEdge = http?.useRemoteAddress ?? false;
+    this.respectsExpected = http?.respectExpectedTimeout ?? false;
     this.#viaLine = this.config.via === "" ? null : ascii(`via: ${this.config.via}\r\n`);
     if (this.config.internalRanges.length === 0) return;
     this.#internal = new BlockList();

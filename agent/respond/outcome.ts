@@ -23,6 +23,7 @@ export const Flag = {
   SI: 8192,
   UPE: 16384,
   RL: 32768,
+  UMSDR: 65536,
 } as const;
 
 const flagNames = Object.entries(Flag).filter(([, bit]) => bit !== 0);
@@ -46,8 +47,12 @@ export interface Outcome {
   close: boolean;
   /** Adds `x-envoy-overloaded: true`. */
   overloaded?: boolean;
+  /** For a gRPC caller; absent: what {@link status} means there. */
+  grpcStatus?: number;
 }
 
+/** DEADLINE_EXCEEDED of gRPC. */
+const deadlineExceeded = 4;
 const disconnect = "upstream connect error or disconnect/reset before headers. ";
 
 export const outcomes = {
@@ -80,7 +85,30 @@ export const outcomes = {
   versionNotSupported: { status: 505, flag: Flag.DPE, body: "HTTP Version Not Supported", close: true },
   upgradeNotAllowed: { status: 403, flag: Flag.none, body: "", close: true },
   requestTimeout: { status: 408, flag: Flag.none, body: "request timeout", close: true },
-  streamIdleTimeout: { status: 408, flag: Flag.SI, body: "stream timeout", close: true },
+  // As in Envoy, 408 while the request is not whole: it is the caller who is late.
+  requestIdleTimeout: { status: 408, flag: Flag.SI, body: "stream timeout", close: true },
+  responseIdleTimeout: { status: 504, flag: Flag.SI, body: "stream timeout", close: false },
+  requestDurationTimeout: {
+    status: 408,
+    flag: Flag.none,
+    body: "downstream duration timeout",
+    close: true,
+    grpcStatus: deadlineExceeded,
+  },
+  responseDurationTimeout: {
+    status: 504,
+    flag: Flag.none,
+    body: "downstream duration timeout",
+    close: false,
+    grpcStatus: deadlineExceeded,
+  },
+  upstreamDuration: { status: 504, flag: Flag.UMSDR, body: "upstream max stream duration reached", close: false },
+  upstreamDurationInRequest: {
+    status: 408,
+    flag: Flag.UMSDR,
+    body: "upstream max stream duration reached",
+    close: true,
+  },
   expectationFailed: { status: 417, flag: Flag.DPE, body: "Expectation Failed", close: true },
 } as const satisfies Record<string, Outcome>;
 

@@ -14,6 +14,7 @@ import type {
 import { ascii } from "../decode/characters.ts";
 import type { RequestHead } from "../decode/head.ts";
 import { compileRetryPolicy, type RetryPolicy } from "../../routing/resilience/retry.ts";
+import type { RouteTimeouts } from "../../routing/resilience/timeouts.ts";
 import { CorsPolicy } from "../filters/cors.ts";
 import { LocalRateLimit } from "../filters/local_rate_limit.ts";
 import { CompiledMutation } from "./header_mutation.ts";
@@ -32,7 +33,7 @@ export interface ForwardAction {
   kind: "route";
   clusters: WeightedCluster[];
   totalWeight: number;
-  timeout: number;
+  timeouts: RouteTimeouts;
   idleTimeout: number | null;
   retry: RetryPolicy | null;
   /** Bytes that replace the first {@link Route.matchedLength} bytes of the path; `null`: none. */
@@ -149,7 +150,7 @@ function compileForward(action: RouteActionConfig): ForwardAction {
     kind: "route",
     clusters,
     totalWeight: sum,
-    timeout: action.timeout,
+    timeouts: action,
     idleTimeout: action.idleTimeout,
     retry: action.retry === null ? null : compileRetryPolicy(action.retry),
     prefixRewrite: action.prefixRewrite === "" ? null : ascii(action.prefixRewrite),

@@ -9,6 +9,7 @@ import { Known } from "../decode/known_headers.ts";
 import type { DownstreamPeer } from "../downstream_stream.ts";
 import type { ForwardedHeaders } from "../identify/forwarded_headers.ts";
 import type { CompiledMutation } from "../route/header_mutation.ts";
+import type { RequestSettings } from "../route/request_settings.ts";
 import type { ForwardAction, Route } from "../route/route_table.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import { appendRequestId } from "./request_id.ts";
@@ -29,6 +30,9 @@ export interface RequestHeadOptions {
   forwardedClientCert: Uint8Array | null;
   /** What of the caller's headers about itself counts, and what the proxy says of it. */
   caller: ForwardedHeaders;
+  /** Takes what the caller asks for. */
+  settings: RequestSettings;
+  isGrpc: boolean;
   peer: DownstreamPeer;
 }
 
@@ -42,10 +46,12 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   // The proxy has answered it.
   fields.drop(Known.expect);
   fields.drop(Known.forwardedClientCert);
-  fields.drop(Known.expectedTimeout);
   if (route.attemptCount.request) fields.drop(Known.attemptCount);
   // Asked now: what Connection nominates is replaced by ours, what a route removes is not.
   options.caller.judge(fields, options.peer);
+  const { internal, respectsExpected } = options.caller;
+  options.settings.ofCaller(action, fields, options.isGrpc, internal, respectsExpected);
+  fields.drop(Known.expectedTimeout);
   const keepsRequestId = fields.keeps(Known.requestId);
   clusterHeaders.drop(fields);
   routeHeaders.drop(fields);
@@ -76,7 +82,6 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   if (options.forwardedClientCert !== null) {
     out.append(options.forwardedClientCert, 0, options.forwardedClientCert.length);
   }
-  if (action.timeout > 0) out.appendText(`x-envoy-expected-rq-timeout-ms: ${action.timeout}\r\n`);
   clusterHeaders.append(fields, out);
   routeHeaders.append(fields, out);
 }

@@ -69,9 +69,52 @@ export function compileRetryPolicy(settings: RetryPolicySettings): RetryPolicy {
   return { ...settings, conditions, statusCodes: new Set([...settings.retriableStatusCodes, ...numeric]) };
 }
 
-/** Whether a response with this status (and this `grpc-status` in its head, -1: none) is tried again. */
-export function retriesResponse(policy: RetryPolicy, status: number, grpcStatus: number): boolean {
+/** Where a caller asks for retries and its route has no policy: Envoy's defaults. */
+const noPolicy: RetryPolicySettings = {
+  retryOn: [],
+  numRetries: 1,
+  perTryTimeout: 0,
+  retriableStatusCodes: [],
+  backOffBase: 25,
+  backOffMax: 250,
+  avoidPreviousHosts: false,
+  hostSelectionMaxAttempts: 1,
+};
+
+/** What a caller asks for by `x-envoy-retry-on` and the like. */
+export interface CallersRetries {
+  retryOn: readonly string[];
+  /** `null`: as the policy says. */
+  maxRetries: number | null;
+  statusCodes: readonly number[];
+}
+
+/** The route's policy with what the caller adds to it; `null`: neither wants any. */
+export function callersRetryPolicy(policy: RetryPolicy | null, asked: CallersRetries): RetryPolicy | null {
+  const { retryOn, maxRetries, statusCodes } = asked;
+  if (policy === null && retryOn.length === 0) return null;
+  if (retryOn.length === 0 && maxRetries === null && statusCodes.length === 0) return policy;
+  const settings = policy ?? noPolicy;
+  return compileRetryPolicy({
+    ...settings,
+    retryOn: [...settings.retryOn, ...retryOn],
+    numRetries: maxRetries ?? settings.numRetries,
+    retriableStatusCodes: [...settings.retriableStatusCodes, ...statusCodes],
+  });
+}
+
+/**
+ * Whether a response with this status (and this `grpc-status` in its head, -1: none) is tried again. `rateLimited`: it
+ * carries `x-envoy-ratelimited`, so that only a policy that names this case tries again.
+ */
+export function retriesResponse(
+  policy: RetryPolicy,
+  status: number,
+  grpcStatus: number,
+  rateLimited = false,
+): boolean {
   const on = policy.conditions;
+  if (rateLimited) return (on & Condition["envoy-ratelimited"]) !== 0;
   if (status >= 500 && (on & Condition["5xx"]) !== 0) return true;
   if (status >= 502 && status <= 504 && (on & Condition["gateway-error"]) !== 0) return true;
   if (status === 409 && (on & Condition["retriable-4xx"]) !== 0) return true;

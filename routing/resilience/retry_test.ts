@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { type AttemptFailure, backOff, compileRetryPolicy, retriesFailure, retriesResponse } from "./retry.ts";
+import {
+  type AttemptFailure,
+  backOff,
+  callersRetryPolicy,
+  compileRetryPolicy,
+  retriesFailure,
+  retriesResponse,
+} from "./retry.ts";
 
 function policy(retryOn: string[], retriableStatusCodes: number[] = []) {
   return compileRetryPolicy({
@@ -81,4 +88,27 @@ Deno.test("back-off doubles from its base up to its limit, jittered over the who
   assert.deepEqual(highest, [24, 49, 99, 199, 249, 249, 249]);
   assert.equal(backOff(settings, 5, 0), 0);
   assert.equal(backOff(settings, 2, 0.5), 25);
+});
+
+Deno.test("what a caller asks for is added to the policy; without a policy a condition is needed", () => {
+  const nothing = { retryOn: [], maxRetries: null, statusCodes: [] };
+  const own = policy(["5xx"]);
+  assert.equal(callersRetryPolicy(own, nothing), own);
+  assert.equal(callersRetryPolicy(null, { ...nothing, maxRetries: 5, statusCodes: [404] }), null);
+  const more = callersRetryPolicy(own, { retryOn: ["retriable-4xx", "unheard-of"], maxRetries: 7, statusCodes: [] })!;
+  assert.equal(more.numRetries, 7);
+  assert.ok(retriesResponse(more, 500, -1) && retriesResponse(more, 409, -1) && !retriesResponse(more, 404, -1));
+  const fresh = callersRetryPolicy(null, {
+    retryOn: ["retriable-status-codes"],
+    maxRetries: null,
+    statusCodes: [404],
+  })!;
+  assert.equal(fresh.numRetries, 1);
+  assert.ok(retriesResponse(fresh, 404, -1) && !retriesResponse(fresh, 500, -1));
+});
+
+Deno.test("what another rate limit refused is tried again only where the policy says so", () => {
+  assert.ok(!retriesResponse(policy(["5xx", "retriable-status-codes"], [429]), 429, -1, true));
+  assert.ok(retriesResponse(policy(["envoy-ratelimited"]), 429, -1, true));
+  assert.ok(!retriesResponse(policy(["envoy-ratelimited"]), 429, -1));
 });

@@ -18,10 +18,10 @@ import { cluster, endpoint, endpoints, freePort, type ProxySetup } from "./harne
 const types = "type.googleapis.com/envoy.extensions.filters";
 /** The `@type` of an HTTP filter's message. */
 export const httpFilterType = (name: string) => `${types}.http.${name}`;
-const router = {
+const router = (fields: JsonObject) => ({
   name: "envoy.filters.http.router",
-  typedConfig: { "@type": httpFilterType("router.v3.Router") },
-};
+  typedConfig: { "@type": httpFilterType("router.v3.Router"), ...fields },
+});
 
 /** A route of everything to the cluster `backend`. */
 export const toBackend: JsonObject = { match: { prefix: "/" }, route: { cluster: "backend" } };
@@ -29,7 +29,8 @@ export const toBackend: JsonObject = { match: { prefix: "/" }, route: { cluster:
 /**
  * A listener with this connection manager on a free port, before clusters of these names.
  *
- * @param manager its fields in Envoy's JSON; without `httpFilters` it has the router alone
+ * @param manager its fields in Envoy's JSON; without `httpFilters` it has the router alone, whose
+ *   fields are `router`
  * @param routes of its one virtual host
  */
 export function managerSetup(
@@ -39,7 +40,7 @@ export function managerSetup(
   virtualHost: JsonObject = {},
 ): { port: number; setup: ProxySetup } {
   const port = freePort();
-  const { httpFilters = [], ...fields } = manager;
+  const { httpFilters = [], router: ofRouter = {}, ...fields } = manager;
   const { listener, inlineRoutes } = translateListener(message(ListenerSchema, {
     name: "l",
     address: { socketAddress: { address: "127.0.0.1", portValue: port } },
@@ -49,7 +50,7 @@ export function managerSetup(
         typedConfig: {
           "@type": `${types}.network.http_connection_manager.v3.HttpConnectionManager`,
           routeConfig: { virtualHosts: [{ name: "all", domains: ["*"], routes, ...virtualHost }] },
-          httpFilters: [...httpFilters as JsonObject[], router],
+          httpFilters: [...httpFilters as JsonObject[], router(ofRouter as JsonObject)],
           ...fields,
         },
       }],

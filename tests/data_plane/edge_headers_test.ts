@@ -43,6 +43,7 @@ const told: Headers = {
   "x-envoy-internal": "true",
   "x-envoy-external-address": "8.8.8.8",
   "x-envoy-retry-on": "5xx",
+  "x-envoy-force-trace": "true",
   "x-envoy-decorator-operation": "op",
   "x-envoy-original-path": "/secret",
   "x-other": "kept",
@@ -138,11 +139,13 @@ Deno.test("callers in the listed ranges are internal: they may say x-envoy-…, 
   const { "x-forwarded-for": _, ...direct } = told;
   const [{ request }, { request: behind }] = await seen(manager, [direct, told]);
   assert.equal(request["x-envoy-internal"], "true");
-  assert.equal(request["x-envoy-retry-on"], "5xx");
+  assert.equal(request["x-envoy-force-trace"], "true");
+  // This is for the proxy itself.
+  assert.equal(request["x-envoy-retry-on"], undefined);
   assert.equal(request["x-request-id"], "mine");
   // Whoever speaks for somebody else is not internal, wherever it stands.
   assert.equal(behind["x-envoy-internal"], undefined);
-  assert.equal(behind["x-envoy-retry-on"], undefined);
+  assert.equal(behind["x-envoy-force-trace"], undefined);
 });
 
 Deno.test("via is appended to in both directions", async () => {

@@ -185,4 +185,6 @@ Deno.test("no more retries are under way at once than the circuit breaker allows
   assert.deepEqual(answers.map(statusOf), new Array(10).fill(503));
   assert.equal(backend.connections.length, 10);
   assert.equal(proxy.clusterCounter(ClusterSlot.retries), 0);
+  // As in Envoy the host's answer goes to the caller, and the flag says what kept it from another attempt.
+  assert.deepEqual(proxy.recorded(), { "503 UO": 10 });
 });

@@ -9,7 +9,7 @@ const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 Deno.test("a response that does not come in time is answered with 504 in its place", async () => {
   using backend = new RawBackend();
-  const { proxy, port } = await TestProxy.simple([backend.port], { action: { timeout: 50 } });
+  const { proxy, port } = await TestProxy.simple([backend.port], { action: { timeout: 300 } });
   await using _ = proxy;
   using client = await RawConnection.connect(port);
   await client.send(get);
@@ -134,8 +134,10 @@ Deno.test("a request on which nothing moves is given up after the stream idle ti
     await exchangeUntilEnd(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nx"),
     / 408 [^]*stream timeout$/,
   );
-  assert.match(await exchangeUntilEnd(port, get), / 408 [^]*stream timeout$/);
-  assert.deepEqual(proxy.recorded(), { "408 SI": 2 });
+  using client = await RawConnection.connect(port);
+  await client.send(get);
+  await client.until(/ 504 [^]*stream timeout$/);
+  assert.deepEqual(proxy.recorded(), { "408 SI": 1, "504 SI": 1 });
   await until(() => backend.connections.every((connection) => connection.ended), "the upstream connections' end");
 });
 
@@ -143,7 +145,9 @@ Deno.test("a route's idle timeout goes before the connection manager's", async (
   using backend = new RawBackend();
   const { proxy, port } = await TestProxy.simple([backend.port], { action: { idleTimeout: 100 } });
   await using _ = proxy;
-  assert.match(await exchangeUntilEnd(port, get), / 408 [^]*stream timeout$/);
+  using idle = await RawConnection.connect(port);
+  await idle.send(get);
+  await idle.until(/ 504 [^]*stream timeout$/);
   const off = await TestProxy.simple([backend.port], {
     http: { streamIdleTimeout: 50 },
     action: { idleTimeout: 0, timeout: 300 },
@@ -152,6 +156,103 @@ Deno.test("a route's idle timeout goes before the connection manager's", async (
   using client = await RawConnection.connect(off.port);
   await client.send(get);
   await client.until(/^HTTP\/1\.1 504 /);
+});
+
+const half = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nx";
+
+Deno.test("a request that does not arrive whole in time is answered with 408, however busy its caller", async () => {
+  using backend = new RawBackend();
+  const { proxy, port } = await TestProxy.simple([backend.port], { http: { requestTimeout: 200 } });
+  await using _ = proxy;
+  using client = await RawConnection.connect(port);
+  await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  let stop = false;
+  const trickle = (async () => {
+    while (!stop) {
+      await client.trySend("y");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  })();
+  assert.match(await client.end(), / 408 [^]*request timeout$/);
+  stop = true;
+  await trickle;
+  assert.deepEqual(proxy.recorded(), { "408 -": 1 });
+  await until(() => backend.connections[0]?.ended, "the upstream connection's end");
+  // One that is whole has all the time it likes.
+  using whole = await RawConnection.connect(port);
+  await whole.send(get);
+  await until(() => backend.connections.length === 2, "the second request");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(whole.received, "");
+});
+
+Deno.test("a stream's longest duration ends it, by 408, by 504 or by cutting its response off", async () => {
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    if (!connection.received.startsWith("GET /begun")) return;
+    await connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+  });
+  for (const setup of [{ http: { maxStreamDuration: 200 } }, { action: { maxStreamDuration: 200 } }]) {
+    const { proxy, port } = await TestProxy.simple([backend.port], setup);
+    await using _ = proxy;
+    assert.match(await exchangeUntilEnd(port, half), / 408 [^]*downstream duration timeout$/);
+    using client = await RawConnection.connect(port);
+    await client.send(get);
+    await client.until(/ 504 [^]*downstream duration timeout$/);
+    assert.match(
+      await exchangeUntilEnd(port, "GET /begun HTTP/1.1\r\nHost: a\r\n\r\n"),
+      /^HTTP\/1\.1 200 OK[^]*hello$/,
+    );
+    assert.deepEqual(proxy.recorded(), { "200 -": 1, "408 -": 1, "504 -": 1 });
+  }
+  await until(() => backend.connections.every((connection) => connection.ended), "the upstream connections' end");
+});
+
+Deno.test("a route may lift the limit on a stream's duration, and have its own in the place of the timeout", async () => {
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await connection.send(ok);
+  });
+  const { proxy, port } = await TestProxy.simple([backend.port], {
+    http: { maxStreamDuration: 100 },
+    action: { maxStreamDuration: 0, newTimeouts: true, timeout: 100 },
+  });
+  await using _ = proxy;
+  using client = await RawConnection.connect(port);
+  await client.send(get);
+  await client.until(/^HTTP\/1\.1 200 OK[^]*ok$/);
+});
+
+Deno.test("an attempt is given up after the cluster's longest duration, and made again where the policy says so", async () => {
+  let calls = 0;
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    if (++calls % 2 === 0) await connection.send(ok);
+  });
+  const once = await TestProxy.simple([backend.port], { cluster: { maxStreamDuration: 100 } });
+  await using _ = once.proxy;
+  using client = await RawConnection.connect(once.port);
+  await client.send(get);
+  await client.until(/ 504 [^]*upstream max stream duration reached$/);
+  assert.deepEqual(once.proxy.recorded(), { "504 UMSDR": 1 });
+  calls = 0;
+  const retry = {
+    retryOn: ["reset"],
+    numRetries: 1,
+    perTryTimeout: 0,
+    retriableStatusCodes: [],
+    backOffBase: 1,
+    backOffMax: 1,
+    avoidPreviousHosts: false,
+    hostSelectionMaxAttempts: 1,
+  };
+  const twice = await TestProxy.simple([backend.port], { cluster: { maxStreamDuration: 300 }, action: { retry } });
+  await using _twice = twice.proxy;
+  using other = await RawConnection.connect(twice.port);
+  await other.send(get);
+  await other.until(/^HTTP\/1\.1 200 OK[^]*ok$/);
+  assert.equal(calls, 2);
 });
 
 Deno.test("a caller that reads nothing is let go after the stream idle timeout", async () => {

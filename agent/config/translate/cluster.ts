@@ -133,7 +133,7 @@ function circuitBreakers({ circuitBreakers }: Cluster): ClusterConfig["circuitBr
 function httpOptions(
   resource: Cluster,
   place: Place,
-): Pick<ClusterConfig, "maxRequestsPerConnection" | "idleTimeout" | "http2"> {
+): Pick<ClusterConfig, "maxRequestsPerConnection" | "idleTimeout" | "maxStreamDuration" | "http2"> {
   for (const key of Object.keys(resource.typedExtensionProtocolOptions)) {
     place.key(key).require(key === protocolOptions, "is not implemented");
   }
@@ -152,6 +152,11 @@ function httpOptions(
     common?.maxConnectionDuration === undefined,
     "is implemented for callers' connections only",
   );
+  const maxStreamDuration = milliseconds(
+    common?.maxStreamDuration,
+    0,
+    at.field("common_http_protocol_options.max_stream_duration"),
+  );
   const maxConcurrentStreams = protocol?.case === "http2ProtocolOptions"
     ? protocol.value.maxConcurrentStreams ?? defaultConcurrentStreams
     : 0;
@@ -162,6 +167,7 @@ function httpOptions(
       defaultIdleTimeout,
       at.field("common_http_protocol_options.idle_timeout"),
     ),
+    ...maxStreamDuration > 0 ? { maxStreamDuration } : {},
     ...maxConcurrentStreams > 0 ? { http2: { maxConcurrentStreams } } : {},
   };
 }

@@ -72,6 +72,10 @@ export function connectionManager(
   if (common?.maxRequestsPerConnection) http.maxRequestsPerConnection = common.maxRequestsPerConnection;
   const life = milliseconds(common?.maxConnectionDuration, 0, options.field("max_connection_duration"));
   if (life > 0) http.maxConnectionDuration = life;
+  const requestTimeout = milliseconds(manager.requestTimeout, 0, place.field("request_timeout"));
+  if (requestTimeout > 0) http.requestTimeout = requestTimeout;
+  const maxStreamDuration = milliseconds(common?.maxStreamDuration, 0, options.field("max_stream_duration"));
+  if (maxStreamDuration > 0) http.maxStreamDuration = maxStreamDuration;
   const forwarding = forwardingConfig(manager, place);
   if (forwarding !== null) http.forwarding = forwarding;
   const paths = pathRules(manager, place);

@@ -13,7 +13,10 @@ import { rateLimitConfig, rateLimitFilter } from "./rate_limit.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 
-type Filters = Pick<HttpConnectionManagerConfig, "httpFilters" | "rateLimit" | "maxRequestBytes">;
+type Filters = Pick<
+  HttpConnectionManagerConfig,
+  "httpFilters" | "rateLimit" | "maxRequestBytes" | "respectExpectedTimeout"
+>;
 
 export function httpFilters(filters: HttpFilter[], place: Place): Filters {
   const translated: Filters = { httpFilters: [] };
@@ -38,7 +41,10 @@ function httpFilter({ name, configType: { value } }: HttpFilter, filters: Filter
   const config = place.field("typed_config");
   const named = (expected: string) =>
     place.field("name").require(name === expected, `want ${expected}, by which routes configure it`);
-  if (holds(value, RouterSchema)) return "router";
+  if (holds(value, RouterSchema)) {
+    if (unpack(value, RouterSchema, config).respectExpectedRqTimeout) filters.respectExpectedTimeout = true;
+    return "router";
+  }
   if (holds(value, CorsSchema)) {
     named(corsFilter);
     return "cors";

@@ -20,9 +20,9 @@ import { headerLevel } from "./header_mutation.ts";
 import { mirrors } from "./mirrors.ts";
 import { retryPolicy } from "./retry_policy.ts";
 import type { Place } from "./unsupported.ts";
+import { routeTimeouts } from "./route_timeouts.ts";
 import { compiledPattern, inlineText, milliseconds, pattern } from "./values.ts";
 
-const defaultTimeout = 15_000;
 const connectType = "connect";
 
 /** What actions inherit from the levels above the route. */
@@ -84,7 +84,7 @@ function forward(
   return {
     kind: "route",
     clusters: clusters(action, place),
-    timeout: milliseconds(action.timeout, defaultTimeout, place.field("timeout")),
+    ...routeTimeouts(action, place),
     idleTimeout: milliseconds(action.idleTimeout, null, place.field("idle_timeout")),
     retry: retryPolicy(action.retryPolicy, place.field("retry_policy")) ?? inheritedRetry,
     prefixRewrite,

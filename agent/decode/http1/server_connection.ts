@@ -3,7 +3,7 @@ import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downst
 import type { Exchange } from "../../exchange.ts";
 import { handleRequest } from "../../pipeline.ts";
 import { recordRefusal } from "../../record/refusal.ts";
-import { Flag, type Outcome, outcomes, parseOutcome } from "../../respond/outcome.ts";
+import { type Outcome, outcomes, parseOutcome } from "../../respond/outcome.ts";
 import { type ResponseFraming, writeLocalReply, writeResponseHead } from "../../respond/response_head.ts";
 import type { CompiledMutation } from "../../route/header_mutation.ts";
 import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../../sys/socket.ts";
@@ -359,8 +359,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
       const longest = this.#longestWait();
       this.thread.loop.setTimer(this.timer, limit > 0 && left < longest ? left : longest);
     } else if (this.#exchange !== null) {
-      if (this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
-      else this.#exchange.cutOff(Flag.SI);
+      this.#exchange.onIdle();
     } else if (this.#headStarted) this.#refuse(outcomes.requestTimeout);
     else this.close();
   }

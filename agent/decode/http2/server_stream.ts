@@ -128,7 +128,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
 
   /** No byte has moved for too long. */
   onIdleTimeout(): void {
-    if (this.#exchange !== null && this.#exchange.status === 0) this.#exchange.giveUp(outcomes.streamIdleTimeout);
+    if (this.#exchange !== null && this.#exchange.status === 0) this.#exchange.onIdle();
     else {
       this.abort(ErrorCode.cancel);
       this.onReset(ErrorCode.cancel);

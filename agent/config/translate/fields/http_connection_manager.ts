@@ -33,7 +33,7 @@ export const httpConnectionManagerFields = [
   message(
     HttpConnectionManagerSchema,
     `codec_type stat_prefix rds route_config http_filters common_http_protocol_options http_protocol_options server_name
-     max_request_headers_kb stream_idle_timeout request_headers_timeout access_log use_remote_address
+     max_request_headers_kb stream_idle_timeout request_headers_timeout request_timeout access_log use_remote_address
      generate_request_id forward_client_cert_details set_current_client_cert_details normalize_path merge_slashes
      xff_num_trusted_hops skip_xff_append internal_address_config preserve_external_request_id via
      always_set_request_id_in_response path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port strip_trailing_host_dot upgrade_configs`,
@@ -44,7 +44,7 @@ export const httpConnectionManagerFields = [
   message(CidrRangeSchema, "address_prefix prefix_len"),
   message(RdsSchema, "config_source route_config_name"),
   message(HttpFilterSchema, "name typed_config", { is_optional: "the filter is implemented, so it is there" }),
-  message(RouterSchema, "", {
+  message(RouterSchema, "respect_expected_rq_timeout", {
     dynamic_stats: statistics,
     suppress_grpc_request_failure_code_stats: statistics,
   }),

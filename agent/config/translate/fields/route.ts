@@ -13,6 +13,7 @@ import {
   RouteAction_HashPolicy_HeaderSchema,
   RouteAction_HashPolicy_QueryParameterSchema,
   RouteAction_HashPolicySchema,
+  RouteAction_MaxStreamDurationSchema,
   RouteAction_RequestMirrorPolicySchema,
   RouteAction_UpgradeConfig_ConnectConfigSchema,
   RouteAction_UpgradeConfigSchema,
@@ -69,7 +70,11 @@ export const routeFields = [
   message(
     RouteActionSchema,
     `cluster weighted_clusters request_mirror_policies prefix_rewrite regex_rewrite host_rewrite_literal timeout idle_timeout retry_policy
-     hash_policy upgrade_configs`,
+     hash_policy upgrade_configs max_stream_duration max_grpc_timeout grpc_timeout_offset`,
+  ),
+  message(
+    RouteAction_MaxStreamDurationSchema,
+    "max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset",
   ),
   message(RouteAction_UpgradeConfigSchema, "upgrade_type enabled connect_config"),
   message(RouteAction_UpgradeConfig_ConnectConfigSchema, ""),

@@ -53,7 +53,7 @@ export const sharedFields = [
   message(AggregatedConfigSourceSchema, ""),
   message(
     HttpProtocolOptionsSchema,
-    "idle_timeout max_requests_per_connection max_connection_duration max_headers_count",
+    "idle_timeout max_requests_per_connection max_connection_duration max_headers_count max_stream_duration",
   ),
   message(Http1ProtocolOptionsSchema, ""),
   message(RegexMatcherSchema, "regex google_re2"),
