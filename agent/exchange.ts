@@ -37,6 +37,7 @@ import {
   type RetryPolicy,
 } from "../routing/resilience/retry.ts";
 import { Hash64 } from "../routing/balance/xx_hash.ts";
+import { missingAccept, WEBSOCKET } from "./upstream/websocket_handshake.ts";
 import { ByteQueue } from "./worker/buffers.ts";
 import { highWaterMark } from "./worker/connection.ts";
 import type { DataThread } from "./worker/thread.ts";
@@ -286,6 +287,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   }
 
   onResponseHead(head: ResponseHead, body: BodyFraming): boolean {
+    const isTunnel = body.kind === BodyKind.tunnel;
+    if (isTunnel && this.upgrade !== CONNECT && head.status !== 101) this.#switchedByHttp2(head);
     recordResponse(this.cluster!, this.host!, head.status);
     const { retry } = this.settings;
     const grpcStatus = grpcStatusOf(head.fields);
@@ -298,8 +301,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     }
     this.#deadlines.responseStarted();
     this.#responseStarted = true;
-    this.#tunnel = body.kind === BodyKind.tunnel;
-    if (this.#tunnel) this.#deadlines.tunnelStarted();
+    this.#tunnel = isTunnel;
+    if (isTunnel) this.#deadlines.tunnelStarted();
     this.status = head.status;
     this.grpcStatus = grpcStatus;
     const upstreamTime = this.thread.loop.now - this.#attemptStart;
@@ -314,6 +317,14 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     }
     this.downstream!.sendResponse(head, body, upstreamTime, this.responseMutations);
     return true;
+  }
+
+  /** An upstream of HTTP/2 has granted the upgrade: as in Envoy it is known, here and to HTTP/1.1, as what it is there. */
+  #switchedByHttp2(head: ResponseHead): void {
+    head.status = 101;
+    if (this.upgrade !== WEBSOCKET) return;
+    const accept = missingAccept(this.head, head.fields);
+    if (accept !== null) this.addResponseHeader("sec-websocket-accept", accept);
   }
 
   onResponseData(bytes: Uint8Array<ArrayBuffer>, offset: number, size: number): void {

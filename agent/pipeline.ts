@@ -21,6 +21,7 @@ import { keptReader, requestReader } from "./route/header_format.ts";
 import type { CompiledMutation } from "./route/header_mutation.ts";
 import { chooseCluster, type ForwardAction, type Route } from "./route/route_table.ts";
 import { writeRequestHead } from "./upstream/request_head.ts";
+import { appendMissingKey, WEBSOCKET } from "./upstream/websocket_handshake.ts";
 
 /** Takes a request whose head has been parsed as far as it goes at once. */
 export function handleRequest(exchange: Exchange, head: RequestHead): void {
@@ -95,6 +96,7 @@ function prepareHead(
     settings: exchange.settings,
     isGrpc: exchange.grpc,
   });
+  if (exchange.upgrade === WEBSOCKET) appendMissingKey(exchange.head, head.fields);
   exchange.endOfHead(route.attemptCount.request);
   const { entry } = exchange;
   const { requestIdInResponse } = chain.forwardedHeaders.config;

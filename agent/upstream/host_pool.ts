@@ -22,7 +22,9 @@ export class HostPool implements ConnectOwner {
   readonly #waiting: UpstreamRequest[] = [];
   /** Whether one connection may serve all that wait: HTTP/2 is offered, and the host has not declined it. */
   #mayMultiplex: boolean;
-  /** For requests that only HTTP/1.1 can carry (upgrades), where this pool speaks HTTP/2. */
+  /** Whether the host has HTTP/2 but not for other protocols (no SETTINGS_ENABLE_CONNECT_PROTOCOL). */
+  #declinesUpgrades = false;
+  /** For requests that only HTTP/1.1 can carry, upgrades to a host that declines them otherwise. */
   #http1: HostPool | null = null;
   readonly #http1Only: boolean;
   #connecting = 0;
@@ -43,13 +45,10 @@ export class HostPool implements ConnectOwner {
    * (Envoy: max_requests, max_pending_requests).
    */
   request(request: UpstreamRequest): boolean {
-    if (request.upgrade !== "" && this.#mayMultiplex) {
-      this.#http1 ??= new HostPool(this.#host, true);
-      return this.#http1.request(request);
-    }
+    if (request.upgrade !== "" && this.#mayMultiplex && this.#declinesUpgrades) return this.#requestHttp1(request);
     const { circuitBreakers, slot } = this.#cluster.config;
     if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
-    const shared = this.#withRoom();
+    const shared = this.#withRoom(request);
     if (shared !== null) {
       this.#startOn(shared, request);
       return true;
@@ -64,8 +63,14 @@ export class HostPool implements ConnectOwner {
     }
     this.#waiting.push(request);
     Atomics.add(this.#shared, slot + ClusterSlot.pendingRequests, 1);
-    this.#connect();
+    // A connection whose peer has not yet said what it takes may be the one for an upgrade.
+    if (request.upgrade === "" || this.#http2.every((connection) => connection.settingsReceived)) this.#connect();
     return true;
+  }
+
+  #requestHttp1(request: UpstreamRequest): boolean {
+    this.#http1 ??= new HostPool(this.#host, true);
+    return this.#http1.request(request);
   }
 
   /** Takes back a request that still waits; false when it does not. */
@@ -107,18 +112,33 @@ export class HostPool implements ConnectOwner {
     this.#mayMultiplex = true;
     const connection = new Http2ClientConnection(channel);
     this.#http2.push(connection);
-    this.serveWaiting();
+    this.#serveWaiting();
     if (this.#draining) this.#retire(connection);
   }
 
-  /** An HTTP/2 connection may have room: it takes what waits. */
-  serveWaiting(): void {
-    while (this.#waiting.length > 0) {
-      const connection = this.#withRoom();
-      if (connection === null) return this.#connect();
+  /** An HTTP/2 connection may have room, or has said what it takes. */
+  http2Ready(connection: Http2ClientConnection): void {
+    this.#declinesUpgrades = connection.settingsReceived && !connection.peerTakesExtendedConnect;
+    this.#serveWaiting();
+  }
+
+  /** HTTP/2 connections take what waits, in its order; upgrades that they do not take hold up nothing. */
+  #serveWaiting(): void {
+    for (let i = 0; i < this.#waiting.length;) {
+      const request = this.#waiting[i];
+      const connection = this.#withRoom(request);
+      const declined = connection === null && request.upgrade !== "" && this.#declinesUpgrades;
+      if (connection === null && !declined) {
+        if (request.upgrade === "") return this.#connect();
+        i++;
+        continue;
+      }
+      this.#waiting.splice(i, 1);
       this.#leavePending();
-      this.#startOn(connection, this.#waiting.shift()!);
+      if (connection !== null) this.#startOn(connection, request);
+      else if (!this.#requestHttp1(request)) request.onConnectFailure({ timedOut: false, reason: "overflow" });
     }
+    if (this.#waiting.length > 0 && this.#http2.every((connection) => connection.settingsReceived)) this.#connect();
   }
 
   /** An HTTP/2 connection takes no more requests; those it has may finish. */
@@ -133,9 +153,9 @@ export class HostPool implements ConnectOwner {
     this.http2Leaves(connection);
   }
 
-  #withRoom(): Http2ClientConnection | null {
+  #withRoom(request: UpstreamRequest): Http2ClientConnection | null {
     for (let i = 0; i < this.#http2.length; i++) {
-      if (this.#http2[i].hasRoom) return this.#http2[i];
+      if (this.#http2[i].takes(request)) return this.#http2[i];
     }
     return null;
   }

@@ -110,6 +110,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
 
   /** The receiver of the response takes data again. */
   resumeResponse(): void {
+    if (this.#state === State.tunnelEnded) return;
     this.setReading(true);
     // What OpenSSL has read already, epoll does not tell of.
     if (this.tls !== null) this.thread.loop.defer(this);

@@ -1,6 +1,6 @@
 /** An HTTP/2 connection to an upstream host: many requests at a time. */
 import { Http2Connection } from "../decode/http2/connection.ts";
-import { ErrorCode, preface, Setting } from "../decode/http2/protocol.ts";
+import { ErrorCode, Limit, preface, Setting } from "../decode/http2/protocol.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
 import type { UpstreamChannel } from "./connector.ts";
 import { Http2ClientStream } from "./http2_client_stream.ts";
@@ -25,13 +25,19 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
     this.out.appendAll(preface);
     this.greet(Setting.enablePush, 0);
     const { idleTimeout } = channel.cluster.config;
-    if (idleTimeout > 0) this.thread.loop.setTimer(this.timer, idleTimeout);
+    const first = Math.min(idleTimeout > 0 ? idleTimeout : Infinity, Limit.settingsTimeout);
+    this.thread.loop.setTimer(this.timer, first);
   }
 
   /** Whether another request can be given to it now. */
-  get hasRoom(): boolean {
+  get #hasRoom(): boolean {
     return !this.goingAway && !this.closed && !this.closing && this.#nextStream < lastStreamNumber &&
       this.streams.size < Math.min(this.peerConcurrentStreams, this.#ownLimit);
+  }
+
+  /** Whether this request can be given to it now: one for another protocol only where the peer says that it takes such. */
+  takes(request: UpstreamRequest): boolean {
+    return this.#hasRoom && (request.upgrade === "" || this.peerTakesExtendedConnect);
   }
 
   /** Sends a request; its answer goes to `request`. There must be room. */
@@ -86,7 +92,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   }
 
   protected override onRoom(): void {
-    this.channel.host.pool.serveWaiting();
+    this.channel.host.pool.http2Ready(this);
   }
 
   #leave(): void {
@@ -101,7 +107,10 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   }
 
   protected override onDeadline(): void {
+    // Requests may wait to hear what the peer takes (and a peer that never says it speaks no HTTP/2).
+    if (!this.settingsReceived) return this.connectionError(ErrorCode.settingsTimeout);
     const { idleTimeout } = this.channel.cluster.config;
+    if (idleTimeout <= 0) return;
     const idleFor = this.streams.size === 0 ? this.thread.loop.now - this.#idleSince : 0;
     if (idleFor >= idleTimeout) return this.drain();
     this.thread.loop.setTimer(this.timer, idleTimeout - idleFor);

@@ -1,7 +1,7 @@
 /** One request on an HTTP/2 connection to an upstream host, and its response. */
 import { CR, SPACE } from "../decode/characters.ts";
 import { BAD_LENGTH, BodyKind, declaredLength, NO_LENGTH } from "../decode/framing.ts";
-import type { Fields } from "../decode/head.ts";
+import type { Fields, ResponseHead } from "../decode/head.ts";
 import { appendLines } from "../decode/http2/header_block.ts";
 import { ErrorCode } from "../decode/http2/protocol.ts";
 import { Http2Stream } from "../decode/http2/stream.ts";
@@ -18,6 +18,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   #request: UpstreamRequest | null;
   #headReceived = false;
   #remaining: number = NO_LENGTH;
+  /** The two ends speak another protocol now: each side ends by itself. */
+  #tunnel = false;
 
   constructor(readonly connection: Http2ClientConnection, id: number, request: UpstreamRequest) {
     super(connection, id);
@@ -56,8 +58,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     const hostStart = lineEnd + hostField;
     let hostEnd = hostStart;
     while (bytes[hostEnd] !== CR) hostEnd++;
-    encoder.encodeMethod(block, bytes, start, methodEnd);
-    encoder.encodeScheme(block, "http");
+    if (request.upgrade === "") encoder.encodeMethod(block, bytes, start, methodEnd);
+    else encoder.encodeExtendedConnect(block, request.upgrade);
+    // As Istio has Envoy do it: what this hop is, not what the caller's was.
+    encoder.encodeScheme(block, this.connection.channel.tls === null ? "http" : "https");
     encoder.encodePath(block, bytes, methodEnd + 1, lineEnd - version);
     encoder.encodeAuthority(block, bytes, hostStart, hostEnd);
     appendLines(encoder, block, request.head, hostEnd + 2);
@@ -80,7 +84,9 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   }
 
   sendEnd(): void {
-    if (!this.localClosed) this.writeEnd();
+    if (this.localClosed) return;
+    if (this.remoteClosed) this.#request = null;
+    this.writeEnd();
   }
 
   resumeResponse(): void {
@@ -108,11 +114,20 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     this.#remaining = length;
     const head = thread.http2ResponseHead;
     head.status = status;
+    if (request.upgrade !== "" && status < 300) return this.#openTunnel(request, head, endStream);
     const kind = endStream || bodiless ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
     const wanted = request.onResponseHead(head, { kind, length: Math.max(length, 0), done: endStream });
     if (!wanted) return this.cancel();
     if (endStream) this.#end();
     else if (bodiless) this.#endWithoutBody();
+  }
+
+  /** Success grants what an extended CONNECT asks for (RFC 8441 §5). */
+  #openTunnel(request: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
+    this.#tunnel = true;
+    this.#remaining = NO_LENGTH;
+    request.onResponseHead(head, { kind: BodyKind.tunnel, length: 0, done: false });
+    if (endStream) this.#end();
   }
 
   /** Some servers send a body to HEAD: nobody wants it, and a caller of HTTP/1.1 would read it as the next response. */
@@ -124,7 +139,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   }
 
   #onTrailers(sink: HeaderSink, endStream: boolean): void {
-    if (!endStream || sink.hasPseudo || this.#remaining > 0) return this.#malformed();
+    if (!endStream || sink.hasPseudo || this.#remaining > 0 || this.#tunnel) return this.#malformed();
     if (!admitTrailers(sink.fields)) return this.#malformed();
     this.#request?.onResponseTrailers(keepTrailers(sink.fields));
     this.#end();
@@ -149,10 +164,11 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   #end(): void {
     const request = this.#request;
-    this.#request = null;
+    const goesOn = this.#tunnel && request !== null && !request.requestComplete;
+    if (!goesOn) this.#request = null;
     this.closeRemote();
     // An answer before the end of the request: the rest of it is not wanted.
-    if (!this.localClosed) this.abort(ErrorCode.noError);
+    if (!this.localClosed && !this.#tunnel) this.abort(ErrorCode.noError);
     request?.onResponseEnd();
   }
 

@@ -19,6 +19,8 @@ const fieldOverhead = 16;
 const methodName = ascii(":method");
 const pathName = ascii(":path");
 const authorityName = ascii(":authority");
+const protocolName = ascii(":protocol");
+const connect = ascii("CONNECT");
 const statusName = ascii(":status");
 /** The digits of a status that is being written. */
 const digits = new Uint8Array(3);
@@ -88,6 +90,13 @@ export class HpackEncoder {
     ) {
       this.#encodeStatic(out, StaticIndex.post);
     } else this.encode(out, methodName, 0, methodName.length, bytes, start, end, "index");
+  }
+
+  /** Encodes `:method` and `:protocol` of a request for another protocol (RFC 8441 §4). */
+  encodeExtendedConnect(out: ByteQueue, protocol: string): void {
+    const value = ascii(protocol);
+    this.encode(out, methodName, 0, methodName.length, connect, 0, connect.length, "index");
+    this.encode(out, protocolName, 0, protocolName.length, value, 0, value.length, "index");
   }
 
   encodeScheme(out: ByteQueue, scheme: "http" | "https"): void {

@@ -196,7 +196,7 @@ export function isConnect({ fields: { bytes }, methodStart: m, methodEnd }: Requ
 }
 
 /** Whether an authority ends with a port, as that of a CONNECT must (RFC 9110 §9.3.6). */
-function hasPort(bytes: Uint8Array, start: number, end: number): boolean {
+export function hasPort(bytes: Uint8Array, start: number, end: number): boolean {
   let i = end;
   while (i > start && bytes[i - 1] >= 48 && bytes[i - 1] <= 57) i--;
   return i < end && i - 1 > start && bytes[i - 1] === COLON;

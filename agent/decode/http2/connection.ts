@@ -39,6 +39,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   peerInitialWindow: number = defaultWindow;
   peerFrameSize: number = Limit.frameSize;
   peerConcurrentStreams = maximumWindow;
+  /** Whether the peer takes requests for other protocols (extended CONNECT, RFC 8441 §3). */
+  peerTakesExtendedConnect = false;
   /** The highest stream that the peer has opened. */
   protected lastPeerStream = 0;
   /** No new streams: the connection ends when the last one does. */
@@ -121,6 +123,11 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** When output last went out, or there was none, on the loop's clock. */
   get lastFlush(): number {
     return this.#lastFlush;
+  }
+
+  /** Whether the peer's settings have come. */
+  get settingsReceived(): boolean {
+    return this.#settingsReceived;
   }
 
   get settingsAcknowledged(): boolean {
@@ -348,6 +355,11 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       case Setting.maxFrameSize:
         if (value < 16384 || value > 16777215) return ErrorCode.protocolError;
         this.peerFrameSize = Math.min(value, Limit.frameSize);
+        return 0;
+      case Setting.enableConnectProtocol:
+        // What was announced cannot be taken back.
+        if (value > 1 || (value === 0 && this.peerTakesExtendedConnect)) return ErrorCode.protocolError;
+        this.peerTakesExtendedConnect = value === 1;
         return 0;
       default:
         return 0;

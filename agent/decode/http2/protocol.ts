@@ -28,6 +28,7 @@ export const ErrorCode = {
   refusedStream: 7,
   cancel: 8,
   compressionError: 9,
+  connectError: 10,
   enhanceYourCalm: 11,
 } as const;
 
@@ -38,6 +39,8 @@ export const Setting = {
   initialWindowSize: 4,
   maxFrameSize: 5,
   maxHeaderListSize: 6,
+  /** RFC 8441 §3. */
+  enableConnectProtocol: 8,
 } as const;
 
 export const frameHeaderSize = 9;

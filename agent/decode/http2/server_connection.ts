@@ -23,7 +23,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     super(thread, socket, tls);
     this.#start = this.#idleSince = thread.loop.now;
     thread.downstreams.add(this);
-    this.greet(Setting.maxConcurrentStreams, Limit.concurrentStreams);
+    this.greet(Setting.maxConcurrentStreams, Limit.concurrentStreams, Setting.enableConnectProtocol, 1);
     this.#lookAgain(this.#start + Limit.settingsTimeout);
   }
 

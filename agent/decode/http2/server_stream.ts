@@ -3,12 +3,15 @@ import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downst
 import type { Exchange } from "../../exchange.ts";
 import { handleRequest } from "../../pipeline.ts";
 import { recordRefusal } from "../../record/refusal.ts";
-import { type Outcome, outcomes } from "../../respond/outcome.ts";
+import { Flag, type Outcome, outcomes } from "../../respond/outcome.ts";
 import { type ResponseFraming, writeLocalReplyFields, writeResponseFields } from "../../respond/response_head.ts";
 import type { CompiledMutation } from "../../route/header_mutation.ts";
-import { ascii } from "../characters.ts";
+import { ByteQueue } from "../../worker/buffers.ts";
+import { ascii, latin1 } from "../characters.ts";
 import { BAD_LENGTH, BodyKind, declaredLength, NO_LENGTH } from "../framing.ts";
-import type { Fields, ResponseHead } from "../head.ts";
+import type { Fields, RequestHead, ResponseHead } from "../head.ts";
+import { isConnect } from "../http1/parse_head.ts";
+import { CONNECT } from "../http1/upgrade.ts";
 import { Known } from "../known_headers.ts";
 import { admitTrailers, keepTrailers } from "../trailers.ts";
 import { appendLines } from "./header_block.ts";
@@ -17,6 +20,8 @@ import { readRequestHead } from "./request_head.ts";
 import type { Http2ServerConnection } from "./server_connection.ts";
 import { Http2Stream } from "./stream.ts";
 
+/** How long one side of a tunnel may outlast the other in silence where no idle timeout is set: a peer can be gone. */
+const halfClosedTimeout = 3_600_000;
 const continueValue = "100-continue";
 
 export class Http2ServerStream extends Http2Stream implements DownstreamStream {
@@ -26,6 +31,14 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   #exchange: Exchange | null = null;
   /** Bytes of the body that the request has declared and not yet sent; negative: it declared none. */
   #remaining: number = NO_LENGTH;
+  /** What the caller wants to switch to, or has; empty: nothing. */
+  #upgrade = "";
+  /**
+   * What the caller has sent of another protocol before that was granted: whose bytes these are, the answer decides.
+   * `null`: granted, or none asked for.
+   */
+  #early: ByteQueue | null = null;
+  #earlyEnd = false;
 
   constructor(readonly connection: Http2ServerConnection, id: number) {
     super(connection, id);
@@ -38,9 +51,11 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     const head = thread.http2RequestHead;
     if (tooLarge) return this.#refuse(outcomes.requestHeadersTooLarge, endStream);
     if (thread.headerSink.malformed || !readRequestHead(thread.headerSink, head)) return this.#malformed();
+    const upgrade = this.#upgrade = this.#upgradeOf(head);
     const length = declaredLength(head.fields);
-    if (length === BAD_LENGTH || (endStream && length > 0)) return this.#malformed();
-    this.#remaining = length;
+    // A tunnel has no length (RFC 9113 §8.5).
+    if (length === BAD_LENGTH || ((endStream || upgrade !== "") && length > 0)) return this.#malformed();
+    this.#remaining = upgrade === "" ? length : NO_LENGTH;
     this.isHead = head.method === "HEAD";
     if (head.fields.has(Known.expect)) {
       if (head.fields.known(Known.expect)!.toLowerCase() !== continueValue) {
@@ -48,12 +63,26 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
       }
       if (!endStream) this.#sendContinue();
     }
-    const kind = endStream ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
     const exchange = thread.takeExchange();
     this.#exchange = exchange;
-    exchange.begin(this, head, { kind, length: Math.max(length, 0), done: endStream });
+    if (upgrade !== "") {
+      this.#early = new ByteQueue(thread.slabs);
+      this.#earlyEnd = endStream;
+      exchange.begin(this, head, { kind: BodyKind.tunnel, length: 0, done: false });
+    } else {
+      const kind = endStream ? BodyKind.none : length === NO_LENGTH ? BodyKind.chunked : BodyKind.length;
+      exchange.begin(this, head, { kind, length: Math.max(length, 0), done: endStream });
+    }
+    exchange.upgrade = upgrade;
     if (endStream) this.closeRemote();
     handleRequest(exchange, head);
+  }
+
+  /** What the caller wants to switch to, in lower case; empty: nothing. */
+  #upgradeOf(head: RequestHead): string {
+    const { bytes, protocolStart, protocolEnd } = this.connection.thread.headerSink;
+    if (protocolStart >= 0) return latin1(bytes, protocolStart, protocolEnd).toLowerCase();
+    return isConnect(head) ? CONNECT : "";
   }
 
   /** The caller waits for this before it sends the body; the proxy takes it (RFC 9110 §10.1.1). */
@@ -80,7 +109,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   override onHeaders(endStream: boolean): void {
     const { headerSink } = this.connection.thread;
     // A second header block is the trailer section, and it ends the stream (RFC 9113 §8.1).
-    if (!endStream || headerSink.hasPseudo || this.#remaining > 0) return this.#malformed();
+    if (!endStream || headerSink.hasPseudo || this.#remaining > 0 || this.#isTunnel) return this.#malformed();
     if (!admitTrailers(headerSink.fields)) return this.#malformed();
     this.#exchange?.onRequestTrailers(keepTrailers(headerSink.fields));
     this.closeRemote();
@@ -98,10 +127,14 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
       this.#remaining -= size;
       if (this.#remaining < 0 || (endStream && this.#remaining > 0)) return this.#malformed();
     }
-    if (size > 0) this.#exchange?.onRequestData(bytes, offset, size);
+    if (size > 0) {
+      if (this.#early !== null) this.#early.append(bytes, offset, size);
+      else this.#exchange?.onRequestData(bytes, offset, size);
+    }
     if (endStream) {
       this.closeRemote();
-      this.#exchange?.onRequestEnd();
+      if (this.#early !== null) this.#earlyEnd = true;
+      else this.#exchange?.onRequestEnd();
     } else this.received(windowSize);
   }
 
@@ -118,17 +151,23 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   protected override get receiverCongested(): boolean {
-    return this.#exchange !== null && this.#exchange.requestCongested;
+    return this.#early !== null || (this.#exchange !== null && this.#exchange.requestCongested);
   }
 
   /** How long it may stand still, milliseconds; 0: for ever. */
   get idleTimeout(): number {
-    return this.#exchange?.action?.idleTimeout ?? this.link.chain.http.streamIdleTimeout;
+    const timeout = this.#exchange?.action?.idleTimeout ?? this.link.chain.http.streamIdleTimeout;
+    return timeout === 0 && this.#isTunnel && (this.localClosed || this.remoteClosed) ? halfClosedTimeout : timeout;
+  }
+
+  get #isTunnel(): boolean {
+    return this.#upgrade !== "";
   }
 
   /** No byte has moved for too long. */
   onIdleTimeout(): void {
     if (this.#exchange !== null && this.#exchange.status === 0) this.#exchange.onIdle();
+    else if (this.#exchange !== null) this.#exchange.cutOff(Flag.SI);
     else {
       this.abort(ErrorCode.cancel);
       this.onReset(ErrorCode.cancel);
@@ -152,7 +191,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     const bodiless = writeResponseFields(lines, head, body, this.#framing(), upstreamTime, mutations);
     const block = thread.headerBlock;
     encoder.beginBlock(block);
-    encoder.encodeStatus(block, head.status);
+    // Here no status but success says that protocols are switched (RFC 8441 §5).
+    encoder.encodeStatus(block, body.kind === BodyKind.tunnel ? 200 : head.status);
     appendLines(encoder, block, lines);
     lines.clear();
     const endStream = bodiless || (body.done && body.kind === BodyKind.none);
@@ -160,6 +200,22 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     block.clear();
     this.connection.scheduleFlush();
     if (endStream) this.closeLocal();
+    if (body.kind === BodyKind.tunnel) this.#openTunnel();
+  }
+
+  /** The upgrade is granted: what was sent ahead goes first. */
+  #openTunnel(): void {
+    const early = this.#early!;
+    this.#early = null;
+    if (early.length > 0) this.#exchange!.onRequestData(early.bytes, early.start, early.length);
+    early.clear();
+    if (this.#earlyEnd) this.#exchange!.onRequestEnd();
+    else this.giveBack();
+  }
+
+  override release(): void {
+    super.release();
+    this.#early?.clear();
   }
 
   sendBody(bytes: Uint8Array, offset: number, size: number): void {
@@ -175,7 +231,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   abortResponse(): void {
-    this.abort(ErrorCode.internalError);
+    this.abort(this.#upgrade === CONNECT ? ErrorCode.connectError : ErrorCode.internalError);
   }
 
   sendLocalReply(status: number, body: string, headers: string): number {
@@ -224,6 +280,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
 
   /** The response is whole but the request is not: the rest of it is not wanted (RFC 9113 §8.1). */
   #endUnread(): void {
-    if (this.localClosed && !this.remoteClosed && this.#exchange === null) this.abort(ErrorCode.noError);
+    // One side of a tunnel may end long before the other; an end of both that is none is told as such.
+    const tunnelOpen = this.#isTunnel && this.#early === null;
+    if (this.localClosed && !this.remoteClosed && this.#exchange === null && !tunnelOpen) this.abort(ErrorCode.noError);
   }
 }
