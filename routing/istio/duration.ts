@@ -1,6 +1,6 @@
 /** Durations as Istio's resources write them: Go's syntax (`1h30m`, `0.5s`, `1ms`). */
 import { describe } from "../yaml/node.ts";
-import { type Schema, string, wrong } from "../yaml/schema.ts";
+import { type Schema, schema, string, wrong } from "../yaml/schema.ts";
 
 /** The text is no duration; the message says what was found and what would be right. */
 export class DurationError extends Error {
@@ -47,6 +47,9 @@ export function parseDuration(text: string): number {
   return Math.round(total * 1e6) / 1e6;
 }
 
+/** The same for JSON Schema, which knows neither the least nor the longest one. */
+const durationPattern = "^(0|((\\d+\\.?\\d*|\\.\\d+)(ns|us|µs|μs|ms|s|m|h))+)$";
+
 /**
  * A duration of whole milliseconds, kept as it was written; 1 ms at least, unless zero is allowed.
  *
@@ -54,7 +57,7 @@ export function parseDuration(text: string): number {
  */
 export function duration(options: { zero?: boolean } = {}): Schema<string> {
   const asText = string();
-  return (cursor) => {
+  return schema({ type: "string", pattern: durationPattern }, (cursor) => {
     const { node } = cursor;
     if (node.type === "scalar" && typeof node.value === "number") {
       return wrong(cursor, `must be a duration with its unit, such as 2s or 500ms, found ${describe(node)}`);
@@ -72,5 +75,5 @@ export function duration(options: { zero?: boolean } = {}): Schema<string> {
       if (!(error instanceof DurationError)) throw error;
       return wrong(cursor, error.message);
     }
-  };
+  });
 }

@@ -91,7 +91,8 @@ function logPath(value: string): string | undefined {
   return value === "" || value.startsWith("/") ? undefined : "be an absolute path such as /dev/stdout, or empty";
 }
 
-const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
+/** The whole file. */
+export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   trustDomain: string(trustDomain),
   rootNamespace: string(dnsLabel),
   outboundTrafficPolicy: message<NonNullable<InForce["outboundTrafficPolicy"]>>({

@@ -1,6 +1,6 @@
 /** Kubernetes' object metadata. */
 import { map, object, required } from "../yaml/collections.ts";
-import { type Schema, string, text } from "../yaml/schema.ts";
+import { type Schema, schema, string, text } from "../yaml/schema.ts";
 import { dnsLabel, dnsSubdomain, labelKey, labels } from "./schema/names.ts";
 import type { Metadata } from "./types.ts";
 
@@ -42,7 +42,7 @@ const written = object<WrittenMetadata>({
 }, { unread });
 
 /** With `default` for the namespace where none is written, and no labels or annotations where there are none. */
-export const metadata: Schema<Metadata> = (cursor) => {
+export const metadata: Schema<Metadata> = schema(written.json, (cursor) => {
   const value = written(cursor);
   return value && { namespace: "default", labels: {}, annotations: {}, ...value };
-};
+});

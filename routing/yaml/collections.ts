@@ -1,7 +1,7 @@
 /** Schemas for what holds other values: lists, maps with free keys, objects with known keys, alternatives. */
 import { camelCase, Cursor, Report } from "./cursor.ts";
 import { describe, isNull, type MapEntry, quote } from "./node.ts";
-import { type Schema, type TextRule, wrong } from "./schema.ts";
+import { type JsonSchema, type Schema, schema, type TextRule, wrong } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 
 export interface SizeRange {
@@ -11,7 +11,8 @@ export interface SizeRange {
 
 export function list<T>(item: Schema<T>, size: SizeRange = {}): Schema<T[]> {
   const { minimum = 0, maximum = 4096 } = size;
-  return (cursor) => {
+  const json = { type: "array", items: item.json ?? {}, ...(minimum > 0 && { minItems: minimum }), maxItems: maximum };
+  return schema(json, (cursor) => {
     if (cursor.node.type !== "list") return wrong(cursor, `must be a list, found ${describe(cursor.node)}`);
     const count = cursor.node.items.length;
     if (count < minimum || count > maximum) {
@@ -19,13 +20,13 @@ export function list<T>(item: Schema<T>, size: SizeRange = {}): Schema<T[]> {
     }
     const values = cursor.items().map(item);
     return values.every((value) => value !== undefined) ? values as T[] : undefined;
-  };
+  });
 }
 
 /** A map whose keys the user chooses. */
 export function map<T>(value: Schema<T>, key?: TextRule, size: SizeRange = {}): Schema<Record<string, T>> {
   const { maximum = 4096 } = size;
-  return (cursor) => {
+  return schema({ type: "object", additionalProperties: value.json ?? {}, maxProperties: maximum }, (cursor) => {
     if (cursor.node.type !== "map") return wrong(cursor, `must be a map, found ${describe(cursor.node)}`);
     const { entries } = cursor.node;
     if (entries.size > maximum) return wrong(cursor, `must have at most ${maximum} keys, found ${entries.size}`);
@@ -38,7 +39,7 @@ export function map<T>(value: Schema<T>, key?: TextRule, size: SizeRange = {}): 
       if (child !== undefined) result[name] = child;
     }
     return cursor.report.errors === before ? result : undefined;
-  };
+  });
 }
 
 /** Marks a field that must be written. */
@@ -74,7 +75,7 @@ export function object<T extends object>(fields: Fields<T>, options: ObjectOptio
   const known = new Map<string, Schema<unknown> | Required<unknown>>(Object.entries(fields));
   const unread = new Set(options.unread);
   const names = [...known.keys(), ...unread];
-  return (cursor) => {
+  return schema(jsonOf(known, unread), (cursor) => {
     if (cursor.node.type !== "map") return wrong(cursor, `must be a map, found ${describe(cursor.node)}`);
     const { entries } = cursor.node;
     if (entries.size > mostKeys) {
@@ -104,7 +105,19 @@ export function object<T extends object>(fields: Fields<T>, options: ObjectOptio
     }
     options.rules?.(value as Partial<T>, cursor);
     return cursor.report.errors === before ? value as T : undefined;
-  };
+  });
+}
+
+/** A field written with nothing after its colon counts as absent, whatever its type. */
+function jsonOf(known: Map<string, Schema<unknown> | Required<unknown>>, unread: Set<string>): JsonSchema {
+  const properties: Record<string, JsonSchema> = {};
+  const needed: string[] = [];
+  for (const [name, field] of known) {
+    if (typeof field === "object") needed.push(name);
+    properties[name] = (typeof field === "object" ? field.required : field).json ?? {};
+  }
+  for (const name of unread) properties[name] = {};
+  return { type: "object", properties, ...(needed.length > 0 && { required: needed }), additionalProperties: false };
 }
 
 /** An object that stands for a protobuf message: snake_case spellings of its fields are taken too. */
@@ -123,15 +136,15 @@ function reportUnknown(cursor: Cursor, key: string, names: string[]): void {
 }
 
 /** The first schema that takes the value. `expected` names them all: "a port number or a port name". */
-export function oneOf<T>(expected: string, ...schemas: Schema<T>[]): Schema<T> {
-  return (cursor) => {
-    for (const schema of schemas) {
+export function oneOf<T>(expected: string, ...alternatives: Schema<T>[]): Schema<T> {
+  return schema({ anyOf: alternatives.map((alternative) => alternative.json ?? {}) }, (cursor) => {
+    for (const alternative of alternatives) {
       const trial = new Cursor(cursor.node, new Report(), cursor.path, cursor.position);
-      const value = schema(trial);
+      const value = alternative(trial);
       if (value !== undefined) return value;
     }
     return wrong(cursor, `must be ${expected}, found ${describe(cursor.node)}`);
-  };
+  });
 }
 
 /** Reports fields that exclude each other, where more than one is written. */

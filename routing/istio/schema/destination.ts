@@ -1,7 +1,7 @@
 /** Where traffic goes: `Destination` and lists of weighted ones. */
 import { list, message, required } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
-import { integer, type Schema, string } from "../../yaml/schema.ts";
+import { integer, refine, type Schema, string } from "../../yaml/schema.ts";
 import type { Destination, HTTPRouteDestination } from "../types.ts";
 import { headers } from "./headers.ts";
 import { dnsLabel, hostName, isAddress, portNumber } from "./names.ts";
@@ -37,12 +37,7 @@ export const routeDestinations: Schema<RouteDestination[]> = weighted(
 );
 
 function weighted<T extends { weight?: number }>(item: Schema<T>): Schema<T[]> {
-  return (cursor) => {
-    const before = cursor.report.errors;
-    const items = list(item)(cursor);
-    if (items !== undefined) checkWeights(items, cursor);
-    return cursor.report.errors === before ? items : undefined;
-  };
+  return refine(list(item), checkWeights);
 }
 
 function checkWeights(items: { weight?: number }[], cursor: Cursor): void {

@@ -2,7 +2,7 @@
 import { isIP } from "node:net";
 import { list, map } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
-import { integer, nonEmpty, type Schema, string } from "../../yaml/schema.ts";
+import { integer, nonEmpty, refine, type Schema, string } from "../../yaml/schema.ts";
 import { quote } from "../../yaml/node.ts";
 
 const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -81,11 +81,9 @@ export const labels: Schema<Record<string, string>> = map(string(labelValue), la
  *
  * The rules between them are those of Istio's validator.
  */
-export const exportTo: Schema<string[]> = (cursor) => {
-  const values = list(string(nonEmpty))(cursor);
-  const before = cursor.report.errors;
+export const exportTo: Schema<string[]> = refine(list(string(nonEmpty)), (values, cursor) => {
   const seen = new Set<string>();
-  values?.forEach((value, index) => {
+  values.forEach((value, index) => {
     if (seen.has(value)) cursor.at(index).error(`names ${quote(value)} twice`);
     seen.add(value);
     if (!["*", ".", "~"].includes(value) && dnsLabel(value) !== undefined) {
@@ -94,8 +92,7 @@ export const exportTo: Schema<string[]> = (cursor) => {
   });
   if (seen.size > 1 && seen.has("*")) cursor.error(`"*" is everything already: it must stand alone`);
   if (seen.size > 1 && seen.has("~")) cursor.error(`"~" is nothing: it must stand alone`);
-  return cursor.report.errors === before ? values : undefined;
-};
+});
 
 /** Refuses `~` (visible nowhere), which only services know. */
 export function noNone(values: string[] | undefined, cursor: Cursor): void {

@@ -1,7 +1,7 @@
 /** `StringMatch` and the RE2 patterns in it. */
 import { RE2JS } from "re2js";
 import { exactlyOne, message } from "../../yaml/collections.ts";
-import { nonEmpty, number, type Schema, string, text } from "../../yaml/schema.ts";
+import { nonEmpty, number, type Schema, schema, string, text } from "../../yaml/schema.ts";
 import type { Percent, StringMatch } from "../types.ts";
 import { quote } from "../../yaml/node.ts";
 
@@ -36,8 +36,10 @@ export const stringMatch: Schema<StringMatch> = message<StringMatch>(
 );
 
 /** Of headers and query parameters, where `{}` asks for presence alone. */
-export const presenceOrMatch: Schema<StringMatch> = (cursor) =>
-  cursor.node.type === "map" && cursor.node.entries.size === 0 ? {} : stringMatch(cursor);
+export const presenceOrMatch: Schema<StringMatch> = schema(
+  stringMatch.json,
+  (cursor) => cursor.node.type === "map" && cursor.node.entries.size === 0 ? {} : stringMatch(cursor),
+);
 
 /** 0, or from 0.0001 to 100: Envoy counts in millionths. */
 export const percent: Schema<Percent> = message<Percent>({ value: number(0, 100) }, ({ value }, cursor) => {
