@@ -7,6 +7,7 @@ import type {
 } from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
 import { LocalRateLimit } from "../filters/local_rate_limit.ts";
+import { PeerVerification } from "../identify/peer_verification.ts";
 import { ForwardedHeaders } from "../identify/forwarded_headers.ts";
 import { AccessLogFormat } from "../record/access_log.ts";
 import type { RouteTable } from "../route/route_table.ts";
@@ -17,6 +18,8 @@ import type { ClientHello } from "./client_hello.ts";
 export class FilterChain {
   readonly inbound: boolean;
   readonly contextSlot: ContextSlot | null;
+  /** What a client's certificate must be, where it shows one; `null`: trusted is enough. */
+  readonly clientVerification: PeerVerification | null;
   /** `server: …\r\n` */
   readonly serverLine: Uint8Array;
   readonly forwardedHeaders: ForwardedHeaders;
@@ -34,6 +37,7 @@ export class FilterChain {
     const needsChain = config.http?.clientCertDetails?.chain === true;
     const tls = config.tls !== null && needsChain ? { ...config.tls, sessionResumption: false } : config.tls;
     this.contextSlot = tls === null ? null : proxy.tls.server(tls);
+    this.clientVerification = tls?.client === undefined ? null : new PeerVerification(tls.client);
     this.serverLine = ascii(`server: ${config.http?.serverName ?? ""}\r\n`);
     this.rateLimit = config.http?.rateLimit === undefined ? null : new LocalRateLimit(config.http.rateLimit);
     this.forwardedHeaders = new ForwardedHeaders(config.http);

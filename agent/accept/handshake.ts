@@ -135,6 +135,14 @@ export class Handshake implements Watcher {
     const principal = certificate === null ? "" : spiffePrincipal(certificate);
     // In the mesh every peer has exactly one identity; a certificate without it says nothing that we can judge by.
     if (chain.config.tls?.requireClientCertificate && chain.inbound && principal === "") return this.#close();
+    if (certificate !== null && chain.clientVerification !== null) {
+      const tls = this.#tls!;
+      const problem = chain.clientVerification.judge({ certificate, publicKey: () => tls.peerPublicKey() });
+      if (problem !== "") {
+        this.thread.log("debug", "TLS handshake failed", { from: this.remoteAddress, reason: problem });
+        return this.#close();
+      }
+    }
     this.#leave();
     serve(
       this.thread,

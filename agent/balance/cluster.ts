@@ -11,6 +11,7 @@ import type { ProxyState } from "../worker/proxy_state.ts";
 import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { HealthChecker } from "../health_check/health_checker.ts";
+import { PeerVerification } from "../identify/peer_verification.ts";
 import { HostPool } from "../upstream/host_pool.ts";
 
 /** One endpoint of a cluster. Lives as long as the endpoint is in the configuration, with its pool. */
@@ -21,11 +22,14 @@ export class Host {
   readonly tls: UpstreamTlsConfig | null;
   /** Where the TLS context for this host stands; `null` for a plaintext host. */
   readonly contextSlot: ContextSlot | null;
+  /** What its certificate must be; `null` for a plaintext host. */
+  readonly verification: PeerVerification | null;
 
   constructor(readonly cluster: Cluster, public config: EndpointConfig) {
     this.addedAt = cluster.thread.loop.now;
     this.tls = transportSocket(cluster.config, config);
     this.contextSlot = this.tls === null ? null : cluster.proxy.tls.client(this.tls);
+    this.verification = this.tls === null ? null : new PeerVerification(this.tls);
     this.pool = new HostPool(this);
   }
 

@@ -1,17 +1,32 @@
-/** Whether OpenSSL can use a certificate with its key, or a trust bundle, before anything relies on it. */
-import type { SecretConfig } from "./model.ts";
-import { TlsContext } from "../sys/tls_context.ts";
+/** Whether OpenSSL can use secrets and settings, before anything relies on them. */
+import type { SecretConfig, TlsSettings } from "./model.ts";
+import { TlsContext, TlsContextError, type TlsContextOptions } from "../sys/tls_context.ts";
+
+const plain: TlsContextOptions = {
+  side: "server",
+  certificateChain: "",
+  privateKey: "",
+  trustBundle: "",
+  systemTrust: false,
+  requirePeerCertificate: false,
+  alpn: [],
+  minimumVersion: "1.2",
+  maximumVersion: "1.3",
+  resumption: false,
+};
 
 /** @throws {TlsContextError} that says what is wrong with it */
-export function checkSecret(secret: SecretConfig): void {
-  new TlsContext({
-    side: "server",
-    ...secret,
-    systemTrust: false,
-    requirePeerCertificate: false,
-    alpn: [],
-    minimumVersion: "1.2",
-    maximumVersion: "1.3",
-    resumption: false,
-  }).close();
+export function checkSecret({ certificateChain, privateKey, trustBundle, crl }: SecretConfig): void {
+  new TlsContext({ ...plain, certificateChain, privateKey, trustBundle, crl }).close();
+}
+
+/** Whether all that the settings name is known. */
+export function isUsable({ cipherSuites, groups }: TlsSettings): boolean {
+  try {
+    new TlsContext({ ...plain, cipherSuites, groups }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof TlsContextError) return false;
+    throw error;
+  }
 }

@@ -59,9 +59,38 @@ export interface FilterChainConfig {
   tcp: TcpProxyConfig | null;
 }
 
-export interface DownstreamTlsConfig {
+/** What both ends of TLS may be told. */
+export interface TlsSettings {
+  /** Name of the secret with revocation lists, beside those of the trust bundle; absent: none. */
+  crl?: string;
+  /** Of TLS 1.2, in order of preference, by OpenSSL's names; absent: Envoy's default list. */
+  cipherSuites?: string[];
+  /** Groups for key exchange, in order of preference; absent: OpenSSL's default. */
+  groups?: string[];
+}
+
+/** What the peer's certificate must be beside trusted. */
+export interface PeerRequirements {
+  /**
+   * URIs, DNS names and addresses of which the peer's certificate must carry one (or one by
+   * {@link subjectAltNameMatchers}); both empty: any that the trust bundle vouches for.
+   */
+  subjectAltNames: string[];
+  /** Absent: none. */
+  subjectAltNameMatchers?: { kind: "uris" | "dnsNames" | "emails" | "addresses"; matcher: StringMatcher }[];
+  /** SHA-256 of the certificate in lower-case hexadecimal; with {@link publicKeyHashes}, one of which must be met. */
+  certificateHashes?: string[];
+  /** SHA-256 of the SubjectPublicKeyInfo in base64. */
+  publicKeyHashes?: string[];
+}
+
+export interface DownstreamTlsConfig extends TlsSettings {
   /** Name of the {@link SecretConfig} with certificate and key. */
   certificate: string;
+  /** Of secrets with certificates for keys of other types, which the client's offer chooses among; absent: none. */
+  otherCertificates?: string[];
+  /** What a client's certificate must be, where it shows one; absent: trusted. */
+  client?: PeerRequirements;
   /** Name of the secret with the trust bundle for client certificates; empty: none is asked for. */
   trustBundle: string;
   requireClientCertificate: boolean;
@@ -388,6 +417,10 @@ export interface ClusterConfig {
   /** First entry whose labels are all in the endpoint's `transportSocketMatch` is taken; none: {@link tls}. */
   transportSocketMatches: { match: Record<string, string>; tls: UpstreamTlsConfig | null }[];
   tls: UpstreamTlsConfig | null;
+  /** The host that an HTTP request is for is the server name of TLS, in the place of the one in {@link tls}. */
+  autoSni?: boolean;
+  /** The host that an HTTP request is for must be among the names of the certificate. */
+  autoSanValidation?: boolean;
   /** Version of the PROXY protocol's header that goes before everything else; absent: none. */
   proxyProtocol?: "V1" | "V2";
   circuitBreakers: {
@@ -421,16 +454,12 @@ export interface ClusterConfig {
   slot: number;
 }
 
-export interface UpstreamTlsConfig {
+export interface UpstreamTlsConfig extends TlsSettings, PeerRequirements {
   /** Name of the secret with the client certificate; empty: none is sent. */
   certificate: string;
   /** Name of the secret with the trust bundle; empty: the peer is not verified. */
   trustBundle: string;
   sni: string;
-  /**
-   * URIs and DNS names of which the peer's certificate must carry one; empty: any that the trust bundle vouches for.
-   */
-  subjectAltNames: string[];
   alpn: string[];
   /** Absent: 1.2, Envoy's default. */
   minimumVersion?: "1.2" | "1.3";

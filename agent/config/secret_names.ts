@@ -11,6 +11,8 @@ export type SecretSource =
   | { kind: "certificateFiles"; certificate: string; key: string }
   /** `file-root:BUNDLE`. */
   | { kind: "bundleFile"; bundle: string }
+  /** `file-crl:LISTS`, skiff's own: revocation lists that xDS has beside a bundle. */
+  | { kind: "revocationFile"; lists: string }
   /** `file-root:system`: no secret, but what this machine trusts. */
   | { kind: "system" }
   /** `kubernetes://NAME`: certificate and key of a credential. */
@@ -24,6 +26,7 @@ export type SecretSource =
 export const systemTrustBundle = "file-root:system";
 const certificateFiles = "file-cert:";
 const bundleFile = "file-root:";
+const revocationFile = "file-crl:";
 const credential = "kubernetes://";
 const bundleSuffix = "-cacert";
 const inline = "inline:";
@@ -38,6 +41,10 @@ export function parseSecretName(name: string): SecretSource | null {
     return isPath(certificate) && isPath(key) && more.length === 0
       ? { kind: "certificateFiles", certificate, key }
       : null;
+  }
+  if (name.startsWith(revocationFile)) {
+    const lists = name.slice(revocationFile.length);
+    return isPath(lists) ? { kind: "revocationFile", lists } : null;
   }
   if (name.startsWith(bundleFile)) {
     const bundle = name.slice(bundleFile.length);
@@ -61,6 +68,10 @@ export function certificateFilesName(certificate: string, key: string): string {
 
 export function bundleFileName(bundle: string): string {
   return bundleFile + bundle;
+}
+
+export function revocationFileName(lists: string): string {
+  return revocationFile + lists;
 }
 
 /** @param digest of the content, so that equal contents have one name */

@@ -1,5 +1,11 @@
 /** What configuration refers to. */
-import type { ClusterConfig, ListenerConfig, RouteConfig } from "../config/model.ts";
+import type {
+  ClusterConfig,
+  DownstreamTlsConfig,
+  ListenerConfig,
+  RouteConfig,
+  UpstreamTlsConfig,
+} from "../config/model.ts";
 
 /** Names of the clusters that a route configuration sends requests to. */
 export function clustersOf(route: RouteConfig): Set<string> {
@@ -30,7 +36,12 @@ export function secretsOf(clusters: Iterable<ClusterConfig>, listeners: Iterable
     ) => [tls, ...transportSocketMatches.map(({ tls }) => tls)]),
     ...[...listeners].flatMap(({ filterChains }) => filterChains.map(({ tls }) => tls)),
   ];
-  const names = new Set(configurations.flatMap((tls) => tls === null ? [] : [tls.certificate, tls.trustBundle]));
+  const names = new Set(configurations.flatMap((tls) => tls === null ? [] : namesOf(tls)));
   names.delete("");
   return names;
+}
+
+function namesOf(tls: DownstreamTlsConfig | UpstreamTlsConfig): string[] {
+  const others = "otherCertificates" in tls ? tls.otherCertificates ?? [] : [];
+  return [tls.certificate, ...others, tls.trustBundle, tls.crl ?? ""];
 }

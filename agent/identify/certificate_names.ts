@@ -1,5 +1,5 @@
 /**
- * Reads the URI names out of a peer's certificate (RFC 5280 §4.2.1.6), in the data thread: once per connection, a few
+ * Reads the alternative names out of a peer's certificate (RFC 5280 §4.2.1.6), in the data thread: once per connection, a few
  * hundred bytes, without a certificate library in every thread. The chain has been verified by OpenSSL before.
  */
 
@@ -11,6 +11,8 @@ const OCTET_STRING = 0x04;
 const EXTENSIONS = 0xa3;
 const URI_NAME = 0x86;
 const DNS_NAME = 0x82;
+const EMAIL_NAME = 0x81;
+const ADDRESS_NAME = 0x87;
 
 /** A DER element. */
 export interface Element {
@@ -23,11 +25,14 @@ export interface Element {
 export interface CertificateNames {
   uris: string[];
   dnsNames: string[];
+  emails: string[];
+  /** IPv4 in dots, IPv6 in eight groups without leading zeros. */
+  addresses: string[];
 }
 
 /** The subject alternative names of a DER certificate; empty lists when it has none or is not well formed. */
 export function certificateNames(der: Uint8Array): CertificateNames {
-  const names: CertificateNames = { uris: [], dnsNames: [] };
+  const names: CertificateNames = { uris: [], dnsNames: [], emails: [], addresses: [] };
   const certificate = element(der, 0, der.length);
   const toBeSigned = certificate && element(der, certificate.start, certificate.end);
   if (!toBeSigned) return names;
@@ -44,6 +49,8 @@ export function certificateNames(der: Uint8Array): CertificateNames {
     for (const name of children(der, list)) {
       if (name.tag === URI_NAME) names.uris.push(ia5(der, name));
       else if (name.tag === DNS_NAME) names.dnsNames.push(ia5(der, name));
+      else if (name.tag === EMAIL_NAME) names.emails.push(ia5(der, name));
+      else if (name.tag === ADDRESS_NAME) names.addresses.push(...ipAddress(der.subarray(name.start, name.end)));
     }
   }
   return names;
@@ -63,6 +70,12 @@ export function spiffePrincipal(der: Uint8Array): string {
 function isSubjectAltName(der: Uint8Array, oid: Element): boolean {
   return oid.end - oid.start === subjectAltName.length &&
     subjectAltName.every((byte, i) => der[oid.start + i] === byte);
+}
+
+function ipAddress(bytes: Uint8Array): string[] {
+  if (bytes.length === 4) return [bytes.join(".")];
+  if (bytes.length !== 16) return [];
+  return [Array.from({ length: 8 }, (_, i) => (bytes[2 * i] << 8 | bytes[2 * i + 1]).toString(16)).join(":")];
 }
 
 function ia5(der: Uint8Array, name: Element): string {

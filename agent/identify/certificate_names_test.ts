@@ -22,15 +22,20 @@ async function certificate(subjectAltName: string | null): Promise<Uint8Array> {
   }
 }
 
-Deno.test("reads URI and DNS names", async () => {
+Deno.test("reads names of every kind", async () => {
   const der = await certificate(`URI:${spiffe},DNS:reviews.default,IP:127.0.0.1,email:a@b.c,DNS:reviews`);
-  assert.deepEqual(certificateNames(der), { uris: [spiffe], dnsNames: ["reviews.default", "reviews"] });
+  assert.deepEqual(certificateNames(der), {
+    uris: [spiffe],
+    dnsNames: ["reviews.default", "reviews"],
+    emails: ["a@b.c"],
+    addresses: ["127.0.0.1"],
+  });
   assert.equal(spiffePrincipal(der), spiffe);
 });
 
 Deno.test("a certificate without alternative names has no identity", async () => {
   const der = await certificate(null);
-  assert.deepEqual(certificateNames(der), { uris: [], dnsNames: [] });
+  assert.deepEqual(certificateNames(der), { uris: [], dnsNames: [], emails: [], addresses: [] });
   assert.equal(spiffePrincipal(der), "");
 });
 

@@ -131,6 +131,8 @@ export class SecretFilesReader {
         return { certificate: source.certificate, key: source.key, bundles: [], crl: "" };
       case "bundleFile":
         return { certificate: "", key: "", bundles: [source.bundle], crl: "" };
+      case "revocationFile":
+        return { certificate: "", key: "", bundles: [], crl: source.lists };
       case "credential":
         return {
           certificate: inFolder(source.name, "tls.crt"),
@@ -156,6 +158,7 @@ async function readSecret(name: string, files: SecretFiles): Promise<SecretConfi
     secret.privateKey = await readPem(files.key);
     return secret;
   }
+  if (files.bundles.length === 0) return { ...secret, crl: await readPem(files.crl) };
   secret.trustBundle = await readFirst(files.bundles);
   const crl = files.crl === "" ? null : await readIfThere(files.crl);
   return crl === null ? secret : { ...secret, crl };

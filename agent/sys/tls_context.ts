@@ -3,12 +3,18 @@ import { crypto, opensslError, ssl } from "./openssl.ts";
 
 const SSL_CTRL_MODE = 33;
 const SSL_CTRL_SET_READ_AHEAD = 41;
-const SSL_CTRL_EXTRA_CHAIN_CERT = 14;
+/** Of the certificate that was used last, which takes it over. */
+const SSL_CTRL_CHAIN_CERT = 89;
+const SSL_CTRL_SET_GROUPS_LIST = 92;
+const X509_V_FLAG_CRL_CHECK = 0x4n;
+const X509_V_FLAG_CRL_CHECK_ALL = 0x8n;
 const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
 const SSL_SESS_CACHE_OFF = 0n;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 const SSL_CTRL_SET_MAX_PROTO_VERSION = 124;
 const SSL_OP_NO_TICKET = 1n << 14n;
+const SSL_OP_SERVER_PREFERENCE = 1n << 22n;
+const SSL_OP_NO_RENEGOTIATION = 1n << 30n;
 /** Seconds for which a session can be resumed. Whoever resumes is not asked for a certificate again. */
 const sessionLifetime = 600n;
 /** A server resumes no session of another kind of context; tickets of another context it cannot read anyway. */
@@ -37,11 +43,29 @@ export interface TlsContextOptions {
   requirePeerCertificate: boolean;
   /** Offered by a client; agreed to, in this order of preference, by a server. */
   alpn: string[];
+  /** Further certificates with keys of other types. */
+  otherCertificates?: { certificateChain: string; privateKey: string }[];
+  /** PEM, revocation lists: with any, every authority of a peer's chain must have one. Absent: nothing is revoked. */
+  crl?: string;
+  /** Of TLS 1.2, by OpenSSL's names; absent: {@link defaultCipherSuites}. */
+  cipherSuites?: string[];
+  /** Absent: OpenSSL's default. */
+  groups?: string[];
   minimumVersion: "1.2" | "1.3";
   maximumVersion: "1.2" | "1.3";
   /** Resume earlier sessions: a server gives out tickets, a client keeps what it got. */
   resumption: boolean;
 }
+
+/** Envoy's: forward secret and authenticated, nothing else. */
+const defaultCipherSuites = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+];
 
 /** Certificate, key or trust bundle could not be used. */
 export class TlsContextError extends Error {
@@ -126,7 +150,15 @@ export class TlsContext {
     ssl.SSL_CTX_set_timeout(context, sessionLifetime);
     ssl.SSL_CTX_set_num_tickets(context, options.resumption ? 1 : 0);
     if (!options.resumption) ssl.SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    const ciphers = cString((options.cipherSuites ?? defaultCipherSuites).join(":"));
+    if (ssl.SSL_CTX_set_cipher_list(context, ciphers) !== 1) {
+      throw new TlsContextError(`none of the cipher suites is known: ${opensslError()}`);
+    }
+    if (options.side === "server") ssl.SSL_CTX_set_options(context, SSL_OP_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION);
+    if (options.groups !== undefined) this.#useGroups(options.groups);
     if (options.certificateChain !== "") this.#useCertificate(options.certificateChain, options.privateKey);
+    for (const other of options.otherCertificates ?? []) this.#useCertificate(other.certificateChain, other.privateKey);
+    if (options.crl) this.#useRevocationLists(options.crl);
     const required = options.requirePeerCertificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
     if (options.systemTrust) {
       ssl.SSL_CTX_set_default_verify_paths(context);
@@ -148,6 +180,31 @@ export class TlsContext {
     }
   }
 
+  #useGroups(groups: string[]): void {
+    if (ssl.SSL_CTX_ctrl_text(this.#context, SSL_CTRL_SET_GROUPS_LIST, 0n, cString(groups.join(":"))) === 1n) return;
+    throw new TlsContextError(`a group is not known: ${opensslError()}`);
+  }
+
+  #useRevocationLists(pem: string): void {
+    const store = ssl.SSL_CTX_get_cert_store(this.#context);
+    const bytes = new TextEncoder().encode(pem);
+    const bio = crypto.BIO_new_mem_buf(bytes, bytes.length);
+    let count = 0;
+    try {
+      for (;; count++) {
+        const list = crypto.PEM_read_bio_X509_CRL(bio, null, null, null);
+        if (list === null) break;
+        crypto.X509_STORE_add_crl(store, list);
+        crypto.X509_CRL_free(list);
+      }
+    } finally {
+      crypto.BIO_free(bio);
+      crypto.ERR_clear_error();
+    }
+    if (count === 0) throw new TlsContextError("there is no certificate revocation list in it");
+    crypto.X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  }
+
   #useCertificate(chain: string, privateKey: string): void {
     const context = this.#context;
     let index = 0;
@@ -156,7 +213,7 @@ export class TlsContext {
         const used = ssl.SSL_CTX_use_certificate(context, certificate);
         crypto.X509_free(certificate);
         if (used !== 1) throw new TlsContextError(`cannot use the certificate: ${opensslError()}`);
-      } else if (ssl.SSL_CTX_ctrl(context, SSL_CTRL_EXTRA_CHAIN_CERT, 0n, certificate) !== 1n) {
+      } else if (ssl.SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 0n, certificate) !== 1n) {
         crypto.X509_free(certificate);
         throw new TlsContextError(`cannot use the certificate chain: ${opensslError()}`);
       }
@@ -207,6 +264,10 @@ export function alpnWire(protocols: string[]): Uint8Array<ArrayBuffer> {
     const bytes = encoder.encode(protocol);
     return [bytes.length, ...bytes];
   }));
+}
+
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
 }
 
 function withLength(bytes: Uint8Array<ArrayBuffer>): [Uint8Array<ArrayBuffer>, number] {

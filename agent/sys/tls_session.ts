@@ -104,6 +104,17 @@ export class TlsSession {
     }
   }
 
+  /** The peer's public key as SubjectPublicKeyInfo in DER, or `null` when it sent no certificate. */
+  peerPublicKey(): Uint8Array | null {
+    const certificate = ssl.SSL_get1_peer_certificate(this.#open());
+    if (certificate === null) return null;
+    try {
+      return written(crypto.i2d_X509_PUBKEY, crypto.X509_get_X509_PUBKEY(certificate));
+    } finally {
+      crypto.X509_free(certificate);
+    }
+  }
+
   /** The certificates that a client sent along with its own, as DER: those that lead to the root. */
   peerChain(): Uint8Array[] {
     const chain = ssl.SSL_get_peer_cert_chain(this.#open());
@@ -171,10 +182,18 @@ function verifyText(code: number): string {
 }
 
 function encoded(certificate: Deno.PointerValue): Uint8Array | null {
-  const length = crypto.i2d_X509(certificate, null);
+  return written(crypto.i2d_X509, certificate);
+}
+
+/** What one of OpenSSL's `i2d_…` functions writes of a structure. */
+function written(
+  write: (structure: Deno.PointerValue, target: Uint8Array<ArrayBuffer> | null) => number,
+  structure: Deno.PointerValue,
+): Uint8Array | null {
+  const length = write(structure, null);
   if (length <= 0) return null;
   const der = new Uint8Array(length);
   const target = new BigUint64Array([Deno.UnsafePointer.value(Deno.UnsafePointer.of(der))]);
-  crypto.i2d_X509(certificate, new Uint8Array(target.buffer));
+  write(structure, new Uint8Array(target.buffer));
   return der;
 }

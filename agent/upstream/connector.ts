@@ -2,8 +2,9 @@
  * A connection to an upstream host until it can carry requests: connecting, TLS, the peer's identity held against what
  * the cluster expects. Then its owner takes the channel; whatever goes wrong costs this connection only.
  */
+import { isIP } from "node:net";
 import type { Cluster, Host } from "../balance/cluster.ts";
-import { certificateNames, spiffePrincipal } from "../identify/certificate_names.ts";
+import { spiffePrincipal } from "../identify/certificate_names.ts";
 import { EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
 import { errnoText } from "../sys/libc.ts";
 import { Socket } from "../sys/socket.ts";
@@ -53,7 +54,7 @@ export class Connector implements Watcher {
 
   /**
    * Starts connecting; the owner hears how it went, once. `http1Only`: HTTP/2 is not offered. `caller`: on
-   * whose behalf, for the PROXY protocol.
+   * whose behalf, for the PROXY protocol. `authority`: the host that requests are for, where TLS goes by it.
    *
    * @throws SocketError when it fails at once.
    */
@@ -63,6 +64,7 @@ export class Connector implements Watcher {
     private readonly owner: ConnectOwner,
     private readonly http1Only = false,
     private readonly caller: CallerAddresses | null = null,
+    private readonly authority = "",
   ) {
     this.#thread = cluster.thread;
     this.#socket = Socket.connect(host.config.address, host.config.port);
@@ -88,8 +90,9 @@ export class Connector implements Watcher {
     if (this.host.tls === null) return this.#done("", "");
     this.#context = this.host.contextSlot!.context;
     if (this.#context === null) return this.#fail("no certificate yet for this workload");
-    const { sni } = this.host.tls;
-    this.#tls = new TlsSession(this.#context, this.#socket, sni, `${this.host.label} ${sni}`);
+    const sni = this.cluster.config.autoSni ? this.authority : this.host.tls.sni;
+    // An address is no server name (RFC 6066 §3).
+    this.#tls = new TlsSession(this.#context, this.#socket, isIP(sni) === 0 ? sni : "", `${this.host.label} ${sni}`);
     if (this.http1Only) this.#tls.offer(this.host.tls.alpn.filter((protocol) => !protocol.endsWith("h2")));
     this.#handshake();
   }
@@ -111,13 +114,10 @@ export class Connector implements Watcher {
       return this.#thread.loop.change(this.#socket.descriptor, result === HANDSHAKE_WANTS_WRITE ? EPOLLOUT : EPOLLIN);
     }
     const certificate = tls.peerCertificate();
-    const principal = certificate === null ? "" : spiffePrincipal(certificate);
-    const expected = this.host.tls!.subjectAltNames;
-    if (expected.length > 0 && !hasExpectedName(certificate, principal, expected)) {
-      const found = principal === "" ? "none" : principal;
-      return this.#fail(`the peer's identity is ${found}, expected ${expected.join(" or ")}`);
-    }
-    this.#done(principal, tls.applicationProtocol());
+    const peer = certificate === null ? null : { certificate, publicKey: () => tls.peerPublicKey() };
+    const problem = this.host.verification!.judge(peer, this.cluster.config.autoSanValidation ? this.authority : "");
+    if (problem !== "") return this.#fail(problem);
+    this.#done(certificate === null ? "" : spiffePrincipal(certificate), tls.applicationProtocol());
   }
 
   #done(peerPrincipal: string, protocol: string): void {
@@ -144,18 +144,4 @@ export class Connector implements Watcher {
     this.#tls?.close();
     this.#socket.close();
   }
-}
-
-function hasExpectedName(certificate: Uint8Array | null, principal: string, expected: string[]): boolean {
-  if (certificate === null) return false;
-  if (principal !== "") return expected.includes(principal);
-  const { dnsNames } = certificateNames(certificate);
-  return expected.some((name) => !name.includes(":") && dnsNames.some((found) => coversName(found, name)));
-}
-
-/** RFC 9525 §6.3: a wildcard stands for exactly one label, the first. */
-function coversName(found: string, name: string): boolean {
-  const [one, other] = [found.toLowerCase(), name.toLowerCase()];
-  return one === other ||
-    (one.startsWith("*.") && other.includes(".") && one.slice(1) === other.slice(other.indexOf(".")));
 }

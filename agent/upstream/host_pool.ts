@@ -5,11 +5,15 @@
  */
 import { ClusterSlot } from "../config/shared_memory.ts";
 import type { Cluster, Host } from "../balance/cluster.ts";
+import { hostOf } from "./request_head.ts";
 import { SocketError } from "../sys/socket.ts";
 import { type ConnectFailure, Connector, type ConnectOwner, isOutdated, type UpstreamChannel } from "./connector.ts";
 import { Http1ClientConnection } from "./http1_client_connection.ts";
 import { Http2ClientConnection } from "./http2_client_connection.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
+
+/** For how many names one host has connections at a time, where TLS goes by the name. */
+const maximumAuthorities = 64;
 
 export class HostPool implements ConnectOwner {
   readonly #host: Host;
@@ -27,13 +31,20 @@ export class HostPool implements ConnectOwner {
   /** For requests that only HTTP/1.1 can carry, upgrades to a host that declines them otherwise. */
   #http1: HostPool | null = null;
   readonly #http1Only: boolean;
+  /** Where TLS goes by the host that a request is for: one pool for each, the one used last at the end. */
+  readonly #byAuthority: Map<string, HostPool> | null;
+  readonly #authority: string;
   #connecting = 0;
   #connections = 0;
   #draining = false;
 
-  constructor(host: Host, http1Only = false) {
+  constructor(host: Host, http1Only = false, authority: string | null = null) {
     this.#host = host;
     this.#http1Only = http1Only;
+    this.#authority = authority ?? "";
+    const { autoSni, autoSanValidation } = host.cluster.config;
+    const goesByAuthority = host.tls !== null && (autoSni === true || autoSanValidation === true);
+    this.#byAuthority = goesByAuthority && authority === null ? new Map() : null;
     this.#cluster = host.cluster;
     this.#shared = host.cluster.shared;
     const offersHttp2 = host.tls === null ? host.cluster.config.http2 !== undefined : host.tls.alpn.includes("h2");
@@ -45,6 +56,9 @@ export class HostPool implements ConnectOwner {
    * (Envoy: max_requests, max_pending_requests).
    */
   request(request: UpstreamRequest): boolean {
+    if (this.#byAuthority !== null) {
+      return this.#poolFor(this.#byAuthority, hostOf(request.head))?.request(request) ?? false;
+    }
     if (request.upgrade !== "" && this.#mayMultiplex && this.#declinesUpgrades) return this.#requestHttp1(request);
     const { circuitBreakers, slot } = this.#cluster.config;
     if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
@@ -69,12 +83,13 @@ export class HostPool implements ConnectOwner {
   }
 
   #requestHttp1(request: UpstreamRequest): boolean {
-    this.#http1 ??= new HostPool(this.#host, true);
+    this.#http1 ??= new HostPool(this.#host, true, this.#authority);
     return this.#http1.request(request);
   }
 
   /** Takes back a request that still waits; false when it does not. */
   withdraw(request: UpstreamRequest): boolean {
+    for (const pool of this.#byAuthority?.values() ?? []) if (pool.withdraw(request)) return true;
     const index = this.#waiting.indexOf(request);
     if (index < 0) return this.#http1 !== null && this.#http1.withdraw(request);
     this.#waiting.splice(index, 1);
@@ -110,7 +125,7 @@ export class HostPool implements ConnectOwner {
       return;
     }
     this.#mayMultiplex = true;
-    const connection = new Http2ClientConnection(channel);
+    const connection = new Http2ClientConnection(channel, this);
     this.#http2.push(connection);
     this.#serveWaiting();
     if (this.#draining) this.#retire(connection);
@@ -194,6 +209,7 @@ export class HostPool implements ConnectOwner {
 
   /** No more idle connections: the host has left the configuration. */
   drain(): void {
+    for (const pool of this.#byAuthority?.values() ?? []) pool.drain();
     this.#http1?.drain();
     this.#draining = true;
     for (const connection of this.#idle.splice(0)) connection.close();
@@ -202,6 +218,7 @@ export class HostPool implements ConnectOwner {
 
   /** Connections made with the certificate of before are not used again. */
   renew(): void {
+    for (const pool of this.#byAuthority?.values() ?? []) pool.renew();
     this.#http1?.renew();
     for (const connection of [...this.#idle]) {
       if (isOutdated(connection.channel)) connection.close();
@@ -209,6 +226,25 @@ export class HostPool implements ConnectOwner {
     for (const connection of [...this.#http2]) {
       if (isOutdated(connection.channel)) this.#retire(connection);
     }
+  }
+
+  /** The pool for this name; `null` where requests wait for connections for too many others. */
+  #poolFor(pools: Map<string, HostPool>, authority: string): HostPool | null {
+    let pool = pools.get(authority);
+    if (pool === undefined) {
+      // Names come from callers: connections for those not used for longest go first.
+      for (const [oldest, other] of pools) {
+        if (pools.size < maximumAuthorities) break;
+        if (other.#waiting.length > 0) continue;
+        other.drain();
+        pools.delete(oldest);
+      }
+      if (pools.size >= maximumAuthorities) return null;
+      pool = new HostPool(this.#host, false, authority);
+    }
+    pools.delete(authority);
+    pools.set(authority, pool);
+    return pool;
   }
 
   #connect(): void {
@@ -226,7 +262,7 @@ export class HostPool implements ConnectOwner {
       Atomics.add(this.#shared, slot + ClusterSlot.activeConnections, 1);
       Atomics.add(this.#shared, slot + ClusterSlot.connections, 1);
       try {
-        new Connector(this.#cluster, this.#host, this, this.#http1Only);
+        new Connector(this.#cluster, this.#host, this, this.#http1Only, null, this.#authority);
       } catch (error) {
         if (!(error instanceof SocketError)) throw error;
         this.connectFailed({ timedOut: false, reason: error.message });

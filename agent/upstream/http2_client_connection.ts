@@ -4,6 +4,7 @@ import { ErrorCode, Limit, preface, Setting } from "../decode/http2/protocol.ts"
 import type { MetricScope } from "../record/request_metrics.ts";
 import type { UpstreamChannel } from "./connector.ts";
 import { Http2ClientStream } from "./http2_client_stream.ts";
+import type { HostPool } from "./host_pool.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink } from "./upstream_stream.ts";
 
@@ -18,7 +19,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   #nextStream = 1;
   #idleSince: number;
 
-  constructor(readonly channel: UpstreamChannel) {
+  constructor(readonly channel: UpstreamChannel, private readonly pool: HostPool) {
     super(channel.cluster.thread, channel.socket, channel.tls);
     this.#idleSince = this.thread.loop.now;
     this.#ownLimit = channel.cluster.config.http2?.maxConcurrentStreams ?? lastStreamNumber;
@@ -74,7 +75,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   }
 
   protected override onGoAway(lastStream: number): void {
-    this.channel.host.pool.http2Leaves(this);
+    this.pool.http2Leaves(this);
     for (const stream of [...this.streams.values()]) {
       // The peer has not looked at these and will not (RFC 9113 §6.8): they may go elsewhere.
       if (stream.id > lastStream) {
@@ -92,7 +93,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   }
 
   protected override onRoom(): void {
-    this.channel.host.pool.http2Ready(this);
+    this.pool.http2Ready(this);
   }
 
   #leave(): void {
@@ -102,7 +103,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   }
 
   protected override onClose(failed: boolean): void {
-    this.channel.host.pool.http2Closed(this);
+    this.pool.http2Closed(this);
     super.onClose(failed);
   }
 

@@ -124,3 +124,14 @@ function writePath(out: ByteQueue, head: RequestHead, route: Route, action: Forw
 function appendRange(out: ByteQueue, bytes: Uint8Array, start: number, end: number): void {
   out.append(bytes, start, end - start);
 }
+
+/** The host, without its port, of a head that {@link writeRequestHead} wrote: its second line. */
+export function hostOf(head: ByteQueue): string {
+  const { bytes, start, end } = head;
+  const line = bytes.indexOf(10, start) + 1 + "host: ".length;
+  const lineEnd = bytes.indexOf(13, line);
+  const authority = latin1(bytes, line, lineEnd < 0 ? end : lineEnd).toLowerCase();
+  if (authority.startsWith("[")) return authority.slice(1, authority.indexOf("]"));
+  const colon = authority.lastIndexOf(":");
+  return colon < 0 ? authority : authority.slice(0, colon);
+}

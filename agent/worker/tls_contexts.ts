@@ -8,10 +8,17 @@ export interface ContextSlot {
   context: TlsContext | null;
 }
 
+type Settings = Omit<
+  TlsContextOptions,
+  "certificateChain" | "privateKey" | "otherCertificates" | "trustBundle" | "systemTrust" | "crl"
+>;
+
 interface Entry extends ContextSlot {
-  certificate: string;
+  /** The first is the one that must be there where there are any. */
+  certificates: string[];
   trustBundle: string;
-  options: Omit<TlsContextOptions, "certificateChain" | "privateKey" | "trustBundle" | "systemTrust">;
+  crl: string;
+  settings: Settings;
 }
 
 export class TlsContexts {
@@ -23,7 +30,7 @@ export class TlsContexts {
     this.#secrets.set(secret.name, secret);
     const errors: string[] = [];
     for (const entry of this.#entries.values()) {
-      if (entry.certificate !== secret.name && entry.trustBundle !== secret.name) continue;
+      if (!uses(entry, secret.name)) continue;
       try {
         this.#build(entry);
       } catch (error) {
@@ -38,7 +45,7 @@ export class TlsContexts {
     for (const name of names) {
       this.#secrets.delete(name);
       for (const [key, entry] of this.#entries) {
-        if (entry.certificate !== name && entry.trustBundle !== name) continue;
+        if (!uses(entry, name)) continue;
         entry.context?.close();
         entry.context = null;
         this.#entries.delete(key);
@@ -47,10 +54,13 @@ export class TlsContexts {
   }
 
   server(tls: DownstreamTlsConfig): ContextSlot {
-    return this.#slot(tls.certificate, tls.trustBundle, {
+    const certificates = [tls.certificate, ...tls.otherCertificates ?? []];
+    return this.#slot(certificates, tls.trustBundle, tls.crl ?? "", {
       side: "server",
       requirePeerCertificate: tls.requireClientCertificate,
       alpn: tls.alpn,
+      cipherSuites: tls.cipherSuites,
+      groups: tls.groups,
       minimumVersion: tls.minimumVersion,
       maximumVersion: tls.maximumVersion ?? "1.3",
       resumption: tls.sessionResumption ?? true,
@@ -58,21 +68,24 @@ export class TlsContexts {
   }
 
   client(tls: UpstreamTlsConfig): ContextSlot {
-    return this.#slot(tls.certificate, tls.trustBundle, {
+    const certificates = tls.certificate === "" ? [] : [tls.certificate];
+    return this.#slot(certificates, tls.trustBundle, tls.crl ?? "", {
       side: "client",
       requirePeerCertificate: tls.trustBundle !== "",
       alpn: tls.alpn,
+      cipherSuites: tls.cipherSuites,
+      groups: tls.groups,
       minimumVersion: tls.minimumVersion ?? "1.2",
       maximumVersion: tls.maximumVersion ?? "1.3",
       resumption: tls.sessionResumption ?? true,
     });
   }
 
-  #slot(certificate: string, trustBundle: string, options: Entry["options"]): ContextSlot {
-    const key = JSON.stringify([certificate, trustBundle, options]);
+  #slot(certificates: string[], trustBundle: string, crl: string, settings: Settings): ContextSlot {
+    const key = JSON.stringify([certificates, trustBundle, crl, settings]);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { context: null, certificate, trustBundle, options };
+      entry = { context: null, certificates, trustBundle, crl, settings };
       this.#entries.set(key, entry);
       this.#build(entry);
     }
@@ -80,19 +93,21 @@ export class TlsContexts {
   }
 
   #build(entry: Entry): void {
-    const certificate = this.#secrets.get(entry.certificate);
-    const trust = this.#secrets.get(entry.trustBundle);
     const systemTrust = entry.trustBundle === systemTrustBundle;
-    const needsBundle = entry.trustBundle !== "" && !systemTrust;
-    if ((entry.certificate !== "" && certificate === undefined) || (needsBundle && trust === undefined)) {
-      return;
-    }
+    const needed = [...entry.certificates, systemTrust ? "" : entry.trustBundle, entry.crl].filter((name) =>
+      name !== ""
+    );
+    if (needed.some((name) => !this.#secrets.has(name))) return;
+    const [certificate, ...otherCertificates] = entry.certificates.map((name) => this.#secrets.get(name)!);
+    const trust = this.#secrets.get(entry.trustBundle);
     const context = new TlsContext({
-      ...entry.options,
+      ...entry.settings,
       certificateChain: certificate?.certificateChain ?? "",
       privateKey: certificate?.privateKey ?? "",
+      otherCertificates,
       trustBundle: trust?.trustBundle ?? "",
       systemTrust,
+      crl: (trust?.crl ?? "") + (this.#secrets.get(entry.crl)?.crl ?? ""),
     });
     entry.context?.close();
     entry.context = context;
@@ -102,4 +117,8 @@ export class TlsContexts {
     for (const entry of this.#entries.values()) entry.context?.close();
     this.#entries.clear();
   }
+}
+
+function uses({ certificates, trustBundle, crl }: Entry, name: string): boolean {
+  return certificates.includes(name) || trustBundle === name || crl === name;
 }

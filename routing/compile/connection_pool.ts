@@ -17,16 +17,23 @@ const MAX_CONCURRENT_STREAMS = 2 ** 30;
 
 const HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+/** How upstream connections speak HTTP. */
+export interface UpstreamProtocol {
+  http2: boolean;
+  /** Whether the host of a request is the server name of TLS, and whether the certificate must be for it. */
+  autoSni?: boolean;
+  autoSanValidation?: boolean;
+}
+
 /**
  * Fields of a cluster that follow from the pool settings. As in Istio, a limit of 0 means none was set.
  *
  * @param connectTimeout the mesh's own, in milliseconds, where the settings name none
- * @param http2 whether upstream connections speak HTTP/2
  */
 export function connectionPoolFields(
   settings: ConnectionPoolSettings | undefined,
   connectTimeout: number,
-  http2: boolean,
+  protocol: UpstreamProtocol,
 ) {
   const { tcp, http } = settings ?? {};
   const keepalive = tcp?.tcpKeepalive;
@@ -49,20 +56,25 @@ export function connectionPoolFields(
         keepaliveInterval: seconds(keepalive.interval),
       },
     },
-    typedExtensionProtocolOptions: protocolOptions(settings, http2),
+    typedExtensionProtocolOptions: protocolOptions(settings, protocol),
   };
 }
 
 /** Empty where Envoy's defaults, HTTP/1.1 among them, are what is wanted. */
-function protocolOptions(settings: ConnectionPoolSettings | undefined, http2: boolean): Record<string, Any> {
+function protocolOptions(
+  settings: ConnectionPoolSettings | undefined,
+  { http2, autoSni = false, autoSanValidation = false }: UpstreamProtocol,
+): Record<string, Any> {
   const idleTimeout = settings?.http?.idleTimeout ?? settings?.tcp?.idleTimeout;
   const maxRequests = settings?.http?.maxRequestsPerConnection || undefined;
-  if (!http2 && idleTimeout === undefined && maxRequests === undefined) return {};
+  const byAuthority = autoSni || autoSanValidation;
+  if (!http2 && !byAuthority && idleTimeout === undefined && maxRequests === undefined) return {};
   const options: HttpProtocolOptions = create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: idleTimeout === undefined && maxRequests === undefined ? undefined : {
       idleTimeout: idleTimeout === undefined ? undefined : durationFromMs(parseDuration(idleTimeout)),
       maxRequestsPerConnection: maxRequests,
     },
+    upstreamHttpProtocolOptions: byAuthority ? { autoSni, autoSanValidation } : undefined,
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",
       value: {

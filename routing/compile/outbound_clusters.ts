@@ -2,8 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { parseDuration } from "../istio/duration.ts";
-import type { DestinationRule, LoadBalancerSettings } from "../istio/types.ts";
-import type { MeshSettings, Service, ServicePort } from "../mesh.ts";
+import type { ClientTLSSettings, DestinationRule, LoadBalancerSettings } from "../istio/types.ts";
+import type { MeshSettings, Protocol, Service, ServicePort } from "../mesh.ts";
 import {
   type Cluster,
   Cluster_DiscoveryType,
@@ -19,10 +19,10 @@ import { inlineEndpoints } from "./endpoints.ts";
 import { serviceIdentities } from "./identity.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { isLocalityWeighted, localityLbSetting } from "./locality.ts";
-import { isHttp2 } from "./protocol.ts";
+import { isHttp, isHttp2 } from "./protocol.ts";
 import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
-import { ADS, autoMutualTls, upstreamMutualTls } from "./transport_socket.ts";
-import type { CompileWarning, Warn } from "./warning.ts";
+import { ADS, autoMutualTls, upstreamMutualTls, upstreamTls } from "./transport_socket.ts";
+import type { CompileWarning } from "./warning.ts";
 
 /** Compiled clusters of one service under one set of rules, by name. */
 export interface ServiceClusters {
@@ -71,10 +71,7 @@ function compile(service: Service, rules: RuleSet, settings: MeshSettings): Serv
   for (const port of service.ports) {
     for (const subset of ["", ...rules.subsets.keys()]) {
       const name = clusterName("outbound", port.number, subset, service.hostname);
-      const cluster = compileCluster(name, { service, port, subset, rules, settings, identities }, (warning) => {
-        warnings.push(warning);
-      });
-      if (cluster !== null) clusters.set(name, cluster);
+      clusters.set(name, compileCluster(name, { service, port, subset, rules, settings, identities }));
     }
   }
   return { clusters, warnings };
@@ -89,27 +86,19 @@ interface ClusterInput {
   identities: readonly string[];
 }
 
-function compileCluster(name: string, input: ClusterInput, warn: Warn): Cluster | null {
+function compileCluster(name: string, input: ClusterInput): Cluster {
   const { service, port, rules, settings } = input;
   const subset = rules.subsets.get(input.subset);
   const rule = subset?.rule ?? rules.rules.find((candidate) => candidate.spec.trafficPolicy === rules.trafficPolicy);
   const policy = effectivePolicy(rules.trafficPolicy, subset?.subset.trafficPolicy, port.number);
-  if (policy.tls?.mode === "SIMPLE" || policy.tls?.mode === "MUTUAL") {
-    // Never fall back to plaintext where a rule asks for TLS.
-    warn({
-      kind: "DestinationRule",
-      namespace: rule?.metadata.namespace ?? service.namespace,
-      name: rule?.metadata.name ?? "",
-      field: "trafficPolicy.tls.mode",
-      message: `TLS of mode ${policy.tls.mode} is not supported: ${name} is not reachable`,
-    });
-    return null;
-  }
   return create(ClusterSchema, {
     name,
     ...discovery(name, input),
     ...loadBalancing(policy.loadBalancer),
-    ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, isHttp2(port.protocol)),
+    ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, {
+      http2: isHttp2(port.protocol),
+      ...namesByAuthority(policy.tls, port.protocol),
+    }),
     outlierDetection: policy.outlierDetection === undefined ? undefined : outlierDetection(policy.outlierDetection),
     // Endpoints known to be unhealthy are sent too, so panic routing to them stays off unless a rule asks for it.
     commonLbConfig: {
@@ -140,8 +129,18 @@ function transportSocketFields({ service, port, subset, identities }: ClusterInp
       protocol: port.protocol,
     });
   if (tls?.mode === "ISTIO_MUTUAL") return { transportSocket: mutualTls(tls.sni, tls.subjectAltNames) };
+  if (tls?.mode === "SIMPLE" || tls?.mode === "MUTUAL") return { transportSocket: upstreamTls(tls, port.protocol) };
   if (service.location === "MESH_EXTERNAL") return {};
   return { transportSocketMatches: autoMutualTls(mutualTls(undefined, undefined)) };
+}
+
+/** Of HTTP: where a rule names no server, the host that a request is for is it. */
+function namesByAuthority(tls: ClientTLSSettings | undefined, protocol: Protocol) {
+  if ((tls?.mode !== "SIMPLE" && tls?.mode !== "MUTUAL") || !isHttp(protocol)) return {};
+  return {
+    autoSni: !tls.sni,
+    autoSanValidation: !tls.subjectAltNames?.length && tls.insecureSkipVerify !== true,
+  };
 }
 
 function istioMetadata({ service, port, subset }: ClusterInput, rule: DestinationRule | undefined) {

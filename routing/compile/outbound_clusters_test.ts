@@ -173,11 +173,49 @@ Deno.test("a rule's TLS mode replaces automatic mutual TLS", () => {
   );
 });
 
-Deno.test("a TLS mode that is not supported leaves the cluster out instead of sending plaintext", () => {
-  const snapshot = compileProxy(mesh(bookinfo(), rule("{ tls: { mode: SIMPLE } }")), node());
-  strictEqual(snapshot.clusters.has(`outbound|9080||${host}`), false);
-  strictEqual(snapshot.endpoints.includes(`outbound|9080||${host}`), false);
-  deepStrictEqual(snapshot.warnings.map(({ field }) => field), ["trafficPolicy.tls.mode"]);
+Deno.test("TLS of a rule: certificates by Istio's names of secrets, this machine's trust where no bundle is named", () => {
+  const context = (tls: string) => cluster(rule(`{ tls: ${tls} }`)).transportSocket.typedConfig;
+  const validation = (tls: string) => context(tls).commonTlsContext.combinedValidationContext;
+  const secret = ({ name }: { name: string }) => name;
+  const simple = context("{ mode: SIMPLE, sni: api.example.com }");
+  strictEqual(simple.sni, "api.example.com");
+  strictEqual(simple.commonTlsContext.tlsCertificateSdsSecretConfigs, undefined);
+  strictEqual(
+    secret(validation("{ mode: SIMPLE }").validationContextSdsSecretConfig),
+    "file-root:system",
+  );
+  const mutual =
+    "mode: MUTUAL, clientCertificate: /c.pem, privateKey: /k.pem, caCertificates: /ca.pem, caCrl: /crl.pem";
+  deepStrictEqual(context(`{ ${mutual} }`).commonTlsContext.tlsCertificateSdsSecretConfigs.map(secret), [
+    "file-cert:/c.pem~/k.pem",
+  ]);
+  const named = validation(`{ ${mutual}, subjectAltNames: [a.example, "spiffe://x/y", 192.0.2.1] }`);
+  strictEqual(secret(named.validationContextSdsSecretConfig), "file-root:/ca.pem");
+  deepStrictEqual(named.defaultValidationContext, {
+    crl: { filename: "/crl.pem" },
+    matchTypedSubjectAltNames: [
+      { sanType: "DNS", matcher: { exact: "a.example" } },
+      { sanType: "URI", matcher: { exact: "spiffe://x/y" } },
+      { sanType: "IP_ADDRESS", matcher: { exact: "192.0.2.1" } },
+    ],
+  });
+  const credential = context("{ mode: MUTUAL, credentialName: api }").commonTlsContext;
+  deepStrictEqual(credential.tlsCertificateSdsSecretConfigs.map(secret), ["kubernetes://api"]);
+  strictEqual(secret(credential.combinedValidationContext.validationContextSdsSecretConfig), "kubernetes://api-cacert");
+  strictEqual(validation("{ mode: SIMPLE, insecureSkipVerify: true }"), undefined);
+});
+
+Deno.test("TLS of a rule: what it leaves open follows from the host of each request", () => {
+  const names = (tls: string) =>
+    cluster(rule(`{ tls: ${tls} }`))
+      .typedExtensionProtocolOptions?.["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+      .upstreamHttpProtocolOptions;
+  deepStrictEqual(names("{ mode: SIMPLE }"), { autoSni: true, autoSanValidation: true });
+  deepStrictEqual(names("{ mode: SIMPLE, subjectAltNames: [a.example] }"), { autoSni: true });
+  deepStrictEqual(names("{ mode: SIMPLE, sni: a.example }"), { autoSanValidation: true });
+  deepStrictEqual(names("{ mode: SIMPLE, insecureSkipVerify: true }"), { autoSni: true });
+  strictEqual(names("{ mode: SIMPLE, sni: a.example, subjectAltNames: [a.example] }"), undefined);
+  strictEqual(names("{ mode: ISTIO_MUTUAL }"), undefined);
 });
 
 Deno.test("external services are reached without mesh TLS", () => {

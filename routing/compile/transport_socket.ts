@@ -14,6 +14,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import type { ClientTLSSettings } from "../istio/types.ts";
 import type { Protocol } from "../mesh.ts";
 import { packAny } from "../xds/resources.ts";
 import { isHttp, isHttp2 } from "./protocol.ts";
@@ -70,6 +71,52 @@ export function upstreamMutualTls(identity: UpstreamIdentity): TransportSocket {
 
 function clientAlpn(protocol: Protocol): string[] {
   return isHttp2(protocol) ? CLIENT_ALPN_HTTP2 : isHttp(protocol) ? CLIENT_ALPN : CLIENT_ALPN_TCP;
+}
+
+/** TLS towards servers that have certificates of their own, as a DestinationRule says (modes SIMPLE and MUTUAL). */
+export function upstreamTls(settings: ClientTLSSettings, protocol: Protocol): TransportSocket {
+  const { mode, credentialName, clientCertificate, privateKey, caCertificates } = settings;
+  const certificate = credentialName
+    ? `kubernetes://${credentialName}`
+    : `file-cert:${clientCertificate}~${privateKey}`;
+  const trustBundle = credentialName
+    ? `kubernetes://${credentialName}-cacert`
+    : `file-root:${caCertificates || "system"}`;
+  const context = create(UpstreamTlsContextSchema, {
+    sni: settings.sni ?? "",
+    commonTlsContext: {
+      tlsParams: {
+        tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2,
+        tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+      },
+      alpnProtocols: isHttp2(protocol) ? ["h2"] : [],
+      tlsCertificateSdsSecretConfigs: mode === "MUTUAL" ? [{ name: certificate, sdsConfig: ADS }] : [],
+      validationContextType: settings.insecureSkipVerify ? undefined : {
+        case: "combinedValidationContext",
+        value: {
+          defaultValidationContext: {
+            matchTypedSubjectAltNames: (settings.subjectAltNames ?? []).map(subjectAltName),
+            crl: settings.caCrl ? { specifier: { case: "filename", value: settings.caCrl } } : undefined,
+          },
+          validationContextSdsSecretConfig: { name: trustBundle, sdsConfig: ADS },
+        },
+      },
+    },
+  });
+  return create(TransportSocketSchema, {
+    name: TLS,
+    configType: { case: "typedConfig", value: packAny(UpstreamTlsContextSchema, context) },
+  });
+}
+
+/** Istio's names are of any type; in xDS each has its own. */
+function subjectAltName(value: string) {
+  const { URI, DNS, IP_ADDRESS } = SubjectAltNameMatcher_SanType;
+  const isAddress = /^[0-9.]+$/.test(value) || (value.includes(":") && !value.includes("/"));
+  return {
+    sanType: value.includes("://") ? URI : isAddress ? IP_ADDRESS : DNS,
+    matcher: { matchPattern: { case: "exact" as const, value } },
+  };
 }
 
 /** The server's end: demands a certificate from the client. */

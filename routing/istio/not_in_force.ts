@@ -36,7 +36,6 @@ const trafficPolicy: NotInForce[] = [
   { field: "connectionPool.http.http2KeepAlive" },
   { field: "outlierDetection.consecutiveErrors" },
   { field: "outlierDetection.outlierDetectionHttpErrorCodes" },
-  { field: "tls.mode", values: /^(SIMPLE|MUTUAL)$/ },
 ];
 
 const wholePolicy: NotInForce[] = [

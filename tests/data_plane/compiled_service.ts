@@ -8,9 +8,11 @@ import { compileProxy } from "../../routing/compile/proxy.ts";
 import { endpoint, mesh, node, resources, service } from "../../routing/compile/testing/mesh.ts";
 import { parseResources } from "../../routing/istio/parse.ts";
 import { encodeResource } from "../../routing/xds/resources.ts";
+import { secretsOf } from "../../agent/discovery/references.ts";
 import { translateResource } from "../../agent/discovery/translate_resource.ts";
 import type { Translated } from "../../agent/discovery/translation.ts";
 import { clusterType, endpointType, listenerType, routeType } from "../../agent/discovery/type_urls.ts";
+import { WorkloadSecrets } from "../../agent/supervisor/workload_secrets.ts";
 import { Backend, freePort, TestProxy } from "./harness.ts";
 
 const client = "client";
@@ -31,14 +33,17 @@ export interface ServiceOptions {
   labels?: Record<string, string>;
   settings?: Partial<MeshSettings>;
   workers?: number;
+  /** Folder of credentials. */
+  credentials?: string;
 }
 
 /** Each server with what the registry says of it. */
-export type Served = [Backend, Partial<Endpoint>?];
+export type Served = [{ port: number }, Partial<Endpoint>?];
 
 export class CompiledService implements AsyncDisposable {
   readonly #client;
   readonly #http: Deno.HttpClient;
+  readonly #secrets: WorkloadSecrets;
 
   private constructor(
     readonly proxy: TestProxy,
@@ -47,6 +52,11 @@ export class CompiledService implements AsyncDisposable {
   ) {
     const { locality = "", labels = {} } = options;
     this.#http = Deno.createHttpClient({ proxy: { url: `http://${httpProxy.address}:${httpProxy.port}` } });
+    this.#secrets = new WorkloadSecrets({
+      workload: client,
+      credentials: options.credentials ?? "/nonexistent",
+      apply: (change) => proxy.threads.apply(change),
+    });
     this.#client = node({ httpProxy, ports: [], service: "", workload: client, locality, labels });
   }
 
@@ -81,6 +91,7 @@ export class CompiledService implements AsyncDisposable {
       change.endpoints.push(...translated.endpoints);
       change.routes.push(...translated.routes);
       change.listeners.push(...translated.listeners);
+      change.secrets.push(...translated.secrets);
     };
     for (const [name, one] of snapshot.clusters) {
       take(translateResource(clusterType, name, encodeResource(one).bytes));
@@ -93,6 +104,8 @@ export class CompiledService implements AsyncDisposable {
       // The inbound listener serves a workload that this test does not have.
       if (name.startsWith("http_proxy")) take(translateResource(listenerType, name, encodeResource(one).bytes));
     }
+    const names = secretsOf(change.clusters, change.listeners);
+    await this.#secrets.provide(names, new Map(change.secrets.map((secret) => [secret.name, secret])));
     await this.proxy.update({ proxy: client, ...change });
   }
 
@@ -111,8 +124,11 @@ spec: { host: backend, trafficPolicy: ${trafficPolicy} }
   }
 
   /** One request; the answer with its body. */
-  async request(path = "/", init: RequestInit = {}): Promise<{ status: number; body: string; headers: Headers }> {
-    const response = await fetch(`http://backend:${port}${path}`, { ...init, client: this.#http });
+  async request(
+    path = "/",
+    { host = "backend", ...init }: RequestInit & { host?: string } = {},
+  ): Promise<{ status: number; body: string; headers: Headers }> {
+    const response = await fetch(`http://${host}:${port}${path}`, { ...init, client: this.#http });
     return { status: response.status, body: await response.text(), headers: response.headers };
   }
 
@@ -129,6 +145,7 @@ spec: { host: backend, trafficPolicy: ${trafficPolicy} }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#http.close();
+    await this.#secrets.stop();
     await this.proxy[Symbol.asyncDispose]();
   }
 }

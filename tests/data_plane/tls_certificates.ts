@@ -25,9 +25,10 @@ export class TestRoot implements AsyncDisposable {
   }
 
   /** A certificate for names such as `DNS:a.example`, in the files `NAME.pem` and `NAME.key`. */
-  async issue(name: string, subjectAltName: string): Promise<Certificate> {
+  async issue(name: string, subjectAltName: string, type: "ec" | "rsa" = "ec"): Promise<Certificate> {
     const { directory } = this;
-    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    const kind = type === "ec" ? ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] : ["rsa:2048"];
+    const key = ["-newkey", ...kind, "-nodes"];
     await openssl(directory, "req", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
     await Deno.writeTextFile(`${directory}/${name}.ext`, `subjectAltName=${subjectAltName}\n`);
     const signing = ["-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-extfile", `${name}.ext`];
@@ -36,6 +37,21 @@ export class TestRoot implements AsyncDisposable {
       certificate: await Deno.readTextFile(`${directory}/${name}.pem`),
       privateKey: await Deno.readTextFile(`${directory}/${name}.key`),
     };
+  }
+
+  /** A list of the root's that revokes these certificates; the file's path. */
+  async revocationList(...names: string[]): Promise<string> {
+    const { directory } = this;
+    const file = `${directory}/${names.join("-") || "none"}.crl`;
+    await Deno.writeTextFile(`${directory}/index`, "");
+    await Deno.writeTextFile(
+      `${directory}/ca.conf`,
+      "[ca]\ndefault_ca=own\n[own]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=1\n",
+    );
+    const ca = ["ca", "-config", "ca.conf", "-cert", "root.pem", "-keyfile", "root.key"];
+    for (const name of names) await openssl(directory, ...ca, "-revoke", `${name}.pem`);
+    await openssl(directory, ...ca, "-gencrl", "-out", file);
+    return file;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -133,7 +133,10 @@ function circuitBreakers({ circuitBreakers }: Cluster): ClusterConfig["circuitBr
 function httpOptions(
   resource: Cluster,
   place: Place,
-): Pick<ClusterConfig, "maxRequestsPerConnection" | "idleTimeout" | "maxStreamDuration" | "http2"> {
+): Pick<
+  ClusterConfig,
+  "autoSni" | "autoSanValidation" | "maxRequestsPerConnection" | "idleTimeout" | "maxStreamDuration" | "http2"
+> {
   for (const key of Object.keys(resource.typedExtensionProtocolOptions)) {
     place.key(key).require(key === protocolOptions, "is not implemented");
   }
@@ -161,6 +164,8 @@ function httpOptions(
     ? protocol.value.maxConcurrentStreams ?? defaultConcurrentStreams
     : 0;
   return {
+    ...(options.upstreamHttpProtocolOptions?.autoSni ? { autoSni: true } : {}),
+    ...(options.upstreamHttpProtocolOptions?.autoSanValidation ? { autoSanValidation: true } : {}),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     idleTimeout: milliseconds(
       common?.idleTimeout,

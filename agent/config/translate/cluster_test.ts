@@ -288,7 +288,7 @@ Deno.test("refuses a URI as a DNS name and a DNS name as a URI", () => {
   ) {
     assert.match(refused(san), /match_typed_subject_alt_names\[0\]\.matcher\.exact$/);
   }
-  assert.match(refused({ sanType: "EMAIL", matcher: { exact: "a" } }), /san_type$/);
+  assert.match(refused({ sanType: "OTHER_NAME", matcher: { exact: "a" } }), /san_type$/);
 });
 
 function upstreamTlsSocket(subjectAltName: JsonObject): JsonObject {

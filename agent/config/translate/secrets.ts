@@ -4,7 +4,13 @@ import type { DataSource } from "../../../routing/xds/gen/envoy/config/core/v3/b
 import type { TlsCertificate } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { checkSecret } from "../check_secret.ts";
 import type { SecretConfig } from "../model.ts";
-import { bundleFileName, certificateFilesName, inlineName, parseSecretName } from "../secret_names.ts";
+import {
+  bundleFileName,
+  certificateFilesName,
+  inlineName,
+  parseSecretName,
+  revocationFileName,
+} from "../secret_names.ts";
 import type { Place } from "./unsupported.ts";
 import { inlineText } from "./values.ts";
 
@@ -29,6 +35,14 @@ export function bundleSecret(source: DataSource | undefined, place: Place, secre
   const file = fileName(source);
   if (file !== null) return fileSecret(bundleFileName(file), place);
   return inlineSecret({ certificateChain: "", privateKey: "", trustBundle: pem(source, place) }, place, secrets);
+}
+
+/** The name of revocation lists, likewise. */
+export function revocationSecret(source: DataSource | undefined, place: Place, secrets: SecretConfig[]): string {
+  const file = fileName(source);
+  if (file !== null) return fileSecret(revocationFileName(file), place);
+  const nothing = { certificateChain: "", privateKey: "", trustBundle: "" };
+  return inlineSecret({ ...nothing, crl: pem(source, place) }, place, secrets);
 }
 
 function fileName(source: DataSource | undefined): string | null {

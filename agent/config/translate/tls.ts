@@ -13,17 +13,19 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import type { DownstreamTlsConfig, SecretConfig, UpstreamTlsConfig } from "../model.ts";
+import type { DownstreamTlsConfig, PeerRequirements, SecretConfig, TlsSettings, UpstreamTlsConfig } from "../model.ts";
+import { isUsable } from "../check_secret.ts";
 import { parseSecretName, secretNameForms } from "../secret_names.ts";
-import { bundleSecret, certificateSecret } from "./secrets.ts";
+import { bundleSecret, certificateSecret, revocationSecret } from "./secrets.ts";
 import { holds, unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
-import { requireAds } from "./values.ts";
+import { requireAds, stringMatcher } from "./values.ts";
 
-interface CommonTls {
-  certificate: string;
+/** What both ends have in common. */
+interface CommonTls extends TlsSettings {
+  certificates: string[];
   trustBundle: string;
-  subjectAltNames: string[];
+  peer: PeerRequirements;
   alpn: string[];
   minimumVersion: "1.2" | "1.3";
   maximumVersion: "1.2" | "1.3";
@@ -38,9 +40,14 @@ export function downstreamTls(
   if (isPlaintext(socket)) return null;
   const at = place.field("typed_config");
   const context = unpack(socket?.configType.value, DownstreamTlsContextSchema, at);
-  const { subjectAltNames, ...common } = commonTls(context.commonTlsContext, at.field("common_tls_context"), secrets);
-  at.field("common_tls_context").require(common.certificate !== "", "a server needs a certificate");
-  at.field("common_tls_context").require(subjectAltNames.length === 0, "names of clients are not implemented");
+  const commonPlace = at.field("common_tls_context");
+  const { certificates, peer, ...common } = commonTls(context.commonTlsContext, commonPlace, secrets);
+  const [certificate, ...otherCertificates] = certificates;
+  if (certificate === undefined) return commonPlace.refuse("a server needs a certificate");
+  commonPlace.require(
+    isUndemanding(peer) || common.trustBundle !== "",
+    "what a client's certificate must be needs a trust bundle: without one none is asked for",
+  );
   const requireClientCertificate = context.requireClientCertificate ?? false;
   at.field("require_client_certificate").require(
     !requireClientCertificate || common.trustBundle !== "",
@@ -48,7 +55,10 @@ export function downstreamTls(
   );
   const tickets = context.sessionTicketKeysType;
   return {
+    certificate,
+    ...(otherCertificates.length === 0 ? {} : { otherCertificates }),
     ...common,
+    ...(isUndemanding(peer) ? {} : { client: peer }),
     requireClientCertificate,
     sessionResumption: !(tickets.case === "disableStatelessSessionResumption" && tickets.value),
   };
@@ -63,8 +73,13 @@ export function upstreamTls(
   if (isPlaintext(socket)) return null;
   const at = place.field("typed_config");
   const context = unpack(socket?.configType.value, UpstreamTlsContextSchema, at);
+  const commonPlace = at.field("common_tls_context");
+  const { certificates, peer, ...common } = commonTls(context.commonTlsContext, commonPlace, secrets);
+  commonPlace.require(certificates.length <= 1, "want one certificate");
   return {
-    ...commonTls(context.commonTlsContext, at.field("common_tls_context"), secrets),
+    certificate: certificates[0] ?? "",
+    ...common,
+    ...peer,
     sni: context.sni,
     sessionResumption: context.maxSessionKeys !== 0,
   };
@@ -74,68 +89,145 @@ function isPlaintext(socket: TransportSocket | undefined): boolean {
   return socket === undefined || holds(socket.configType.value, RawBufferSchema);
 }
 
+function isUndemanding(peer: PeerRequirements): boolean {
+  return peer.subjectAltNames.length === 0 && Object.keys(peer).length === 1;
+}
+
 function commonTls(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]): CommonTls {
+  const parameters = place.field("tls_params");
   return {
-    certificate: certificate(context, place, secrets),
+    certificates: certificates(context, place, secrets),
     ...validation(context, place, secrets),
     alpn: context?.alpnProtocols ?? [],
-    ...versions(context?.tlsParams, place.field("tls_params")),
+    ...versions(context?.tlsParams, parameters),
+    ...algorithms(context?.tlsParams, parameters),
   };
 }
 
-function certificate(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]): string {
+/** Several are for keys of different types. */
+function certificates(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]): string[] {
   const named = context?.tlsCertificateSdsSecretConfigs ?? [];
   const namedPlace = place.field("tls_certificate_sds_secret_configs");
   const inline = context?.tlsCertificates ?? [];
   const inlinePlace = place.field("tls_certificates");
-  if (named.length > 1) namedPlace.item(1).refuse("want one certificate");
-  if (inline.length > 1) inlinePlace.item(1).refuse("want one certificate");
-  if (inline.length === 0) return named.length === 0 ? "" : secretName(named[0], namedPlace.item(0));
-  inlinePlace.require(named.length === 0, "want one certificate, and tls_certificate_sds_secret_configs has one");
-  return certificateSecret(inline[0], inlinePlace.item(0), secrets);
+  inlinePlace.require(
+    named.length === 0 || inline.length === 0,
+    "want them in one place, and tls_certificate_sds_secret_configs has some",
+  );
+  return [
+    ...named.map((one, index) => secretName(one, namedPlace.item(index))),
+    ...inline.map((one, index) => certificateSecret(one, inlinePlace.item(index), secrets)),
+  ];
 }
 
-function validation(context: CommonTlsContext | undefined, place: Place, secrets: SecretConfig[]) {
+function validation(
+  context: CommonTlsContext | undefined,
+  place: Place,
+  secrets: SecretConfig[],
+): Pick<CommonTls, "trustBundle" | "crl" | "peer"> {
   const type = context?.validationContextType;
-  if (type?.case === undefined) return { trustBundle: "", subjectAltNames: [] };
+  if (type?.case === undefined) return { trustBundle: "", peer: { subjectAltNames: [] } };
   const sds = "validation_context_sds_secret_config";
   if (type.case === "validationContextSdsSecretConfig") {
-    return { trustBundle: secretName(type.value, place.field(sds)), subjectAltNames: [] };
+    return { trustBundle: secretName(type.value, place.field(sds)), peer: { subjectAltNames: [] } };
   }
   if (type.case === "validationContext") {
     const at = place.field("validation_context");
-    return {
-      trustBundle: type.value.trustedCa === undefined
-        ? ""
-        : bundleSecret(type.value.trustedCa, at.field("trusted_ca"), secrets),
-      subjectAltNames: subjectAltNames(type.value, at),
-    };
+    const { trustedCa } = type.value;
+    const trustBundle = trustedCa === undefined ? "" : bundleSecret(trustedCa, at.field("trusted_ca"), secrets);
+    return { trustBundle, ...peerRequirements(type.value, trustBundle, at, secrets) };
   }
   const at = place.field("combined_validation_context");
   if (type.case !== "combinedValidationContext") return place.refuse(`${type.case} is not implemented`);
   const { defaultValidationContext, validationContextSdsSecretConfig: bundle } = type.value;
   if (bundle === undefined) return at.refuse(`want a ${sds}`);
-  at.field("default_validation_context.trusted_ca").require(
+  const defaults = at.field("default_validation_context");
+  defaults.field("trusted_ca").require(
     defaultValidationContext?.trustedCa === undefined,
     "want the trust bundle as a secret",
   );
+  const trustBundle = secretName(bundle, at.field(sds));
+  return { trustBundle, ...peerRequirements(defaultValidationContext, trustBundle, defaults, secrets) };
+}
+
+function peerRequirements(
+  context: CertificateValidationContext | undefined,
+  trustBundle: string,
+  place: Place,
+  secrets: SecretConfig[],
+): Pick<CommonTls, "crl" | "peer"> {
+  const { crl, verifyCertificateHash = [], verifyCertificateSpki = [] } = context ?? {};
+  const { subjectAltNames, matchers } = subjectAltNameMatchers(context, place);
+  const crlPlace = place.field("crl");
+  if (crl !== undefined) crlPlace.require(trustBundle !== "", "needs a trust bundle");
+  const hashesPlace = place.field("verify_certificate_hash");
+  const keysPlace = place.field("verify_certificate_spki");
+  const hashes = verifyCertificateHash.map((hash, index) => {
+    const digits = hash.replaceAll(":", "").toLowerCase();
+    hashesPlace.item(index).require(/^[0-9a-f]{64}$/.test(digits), "want SHA-256 in hexadecimal");
+    return digits;
+  });
+  verifyCertificateSpki.forEach((hash, index) =>
+    keysPlace.item(index).require(/^[A-Za-z0-9+/]{43}=$/.test(hash), "want SHA-256 in base64")
+  );
   return {
-    trustBundle: secretName(bundle, at.field(sds)),
-    subjectAltNames: subjectAltNames(defaultValidationContext, at.field("default_validation_context")),
+    ...(crl === undefined ? {} : { crl: revocationSecret(crl, crlPlace, secrets) }),
+    peer: {
+      subjectAltNames,
+      ...(matchers.length === 0 ? {} : { subjectAltNameMatchers: matchers }),
+      ...(hashes.length === 0 ? {} : { certificateHashes: hashes }),
+      ...(verifyCertificateSpki.length === 0 ? {} : { publicKeyHashes: verifyCertificateSpki }),
+    },
   };
 }
 
-function subjectAltNames(context: CertificateValidationContext | undefined, place: Place): string[] {
-  return (context?.matchTypedSubjectAltNames ?? []).map(({ sanType, matcher }, index) => {
+const nameKinds = {
+  [SubjectAltNameMatcher_SanType.EMAIL]: "emails",
+  [SubjectAltNameMatcher_SanType.DNS]: "dnsNames",
+  [SubjectAltNameMatcher_SanType.URI]: "uris",
+  [SubjectAltNameMatcher_SanType.IP_ADDRESS]: "addresses",
+} as const;
+
+/** Exact URIs and DNS names, and all others. */
+function subjectAltNameMatchers(context: CertificateValidationContext | undefined, place: Place) {
+  const subjectAltNames: string[] = [];
+  const matchers: NonNullable<PeerRequirements["subjectAltNameMatchers"]> = [];
+  (context?.matchTypedSubjectAltNames ?? []).forEach(({ sanType, matcher }, index) => {
     const at = place.field("match_typed_subject_alt_names").item(index);
     const { URI, DNS } = SubjectAltNameMatcher_SanType;
-    at.field("san_type").require(sanType === URI || sanType === DNS, "want URI or DNS");
-    if (matcher?.matchPattern.case !== "exact") return at.field("matcher").refuse("want exact");
-    at.field("matcher.ignore_case").require(!matcher.ignoreCase, "is not implemented");
-    const { value } = matcher.matchPattern;
-    at.field("matcher.exact").require(value.includes(":") === (sanType === URI), "want a URI, or a DNS name for DNS");
-    return value;
+    const kind = nameKinds[sanType as keyof typeof nameKinds];
+    if (kind === undefined) return at.field("san_type").refuse("want EMAIL, DNS, URI or IP_ADDRESS");
+    if (matcher === undefined) return at.field("matcher").refuse("want one");
+    const isPlain = matcher.matchPattern.case === "exact" && !matcher.ignoreCase;
+    const value = matcher.matchPattern.case === "exact" ? matcher.matchPattern.value : "";
+    if (isPlain && (sanType === URI || sanType === DNS)) {
+      at.field("matcher.exact").require(value.includes(":") === (sanType === URI), "want a URI, or a DNS name for DNS");
+    }
+    if (isPlain && (sanType === DNS || value.includes("://"))) subjectAltNames.push(value);
+    else matchers.push({ kind, matcher: stringMatcher(matcher, at.field("matcher")) });
   });
+  return { subjectAltNames, matchers };
+}
+
+/** Cipher suites of TLS 1.2 and groups. Suites that Envoy lets stand in brackets, as equals, keep their order. */
+function algorithms(parameters: TlsParameters | undefined, place: Place): Pick<TlsSettings, "cipherSuites" | "groups"> {
+  const suites = (parameters?.cipherSuites ?? []).flatMap((suite) => suite.replace(/^\[|\]$/g, "").split("|"));
+  const groups = parameters?.ecdhCurves ?? [];
+  check(place.field("cipher_suites"), suites, (suite) => ({ cipherSuites: [suite] }));
+  check(place.field("ecdh_curves"), groups, (group) => ({ groups: [group] }));
+  return {
+    ...(suites.length === 0 ? {} : { cipherSuites: suites }),
+    ...(groups.length === 0 ? {} : { groups }),
+  };
+}
+
+function check(place: Place, names: string[], settings: (name: string) => TlsSettings): void {
+  names.forEach((name, index) =>
+    place.item(index).require(
+      /^[A-Za-z0-9_-]+$/.test(name) && isUsable(settings(name)),
+      `${JSON.stringify(name)} is not known to OpenSSL`,
+    )
+  );
 }
 
 function secretName({ name, sdsConfig }: SdsSecretConfig, place: Place): string {

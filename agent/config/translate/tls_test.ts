@@ -45,6 +45,22 @@ Deno.test("refuses what is no usable secret, by its path", () => {
       { ...sds("default"), validationContext: { trustedCa: { inlineString: "no PEM" } } },
       "validation_context.trusted_ca",
     ],
+    [{ ...sds("default"), tlsParams: { cipherSuites: ["DES-CBC3-UNKNOWN"] } }, "tls_params.cipher_suites[0]"],
+    [{ ...sds("default"), tlsParams: { ecdhCurves: ["X25519", "X448:P-256"] } }, "tls_params.ecdh_curves[1]"],
+    [
+      { ...sds("default"), validationContext: { trustedCa: { filename: "/ca" }, verifyCertificateHash: ["ab"] } },
+      "validation_context.verify_certificate_hash[0]",
+    ],
+    [
+      { ...sds("default"), validationContext: { trustedCa: { filename: "/ca" }, verifyCertificateSpki: ["ab"] } },
+      "validation_context.verify_certificate_spki[0]",
+    ],
+    [{ ...sds("default"), validationContext: { crl: { filename: "/crl" } } }, "validation_context.crl"],
   ];
+  assert.equal(
+    refusedAt(() => translate({ ...sds("default"), validationContext: { verifyCertificateHash: ["a".repeat(64)] } })),
+    common,
+    "a hash without a trust bundle",
+  );
   for (const [json, path] of refused) assert.equal(refusedAt(() => translate(json)), `${common}.${path}`);
 });

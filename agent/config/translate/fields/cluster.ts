@@ -1,5 +1,8 @@
 /** Implemented fields of clusters. */
-import { Http2ProtocolOptionsSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
+import {
+  Http2ProtocolOptionsSchema,
+  UpstreamHttpProtocolOptionsSchema,
+} from "../../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import {
   CircuitBreakers_ThresholdsSchema,
   CircuitBreakersSchema,
@@ -88,7 +91,11 @@ export const clusterFields = [
   ),
   message(UpstreamConnectionOptionsSchema, "tcp_keepalive"),
   message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
-  message(HttpProtocolOptionsSchema, "common_http_protocol_options explicit_http_config"),
+  message(
+    HttpProtocolOptionsSchema,
+    "common_http_protocol_options explicit_http_config upstream_http_protocol_options",
+  ),
+  message(UpstreamHttpProtocolOptionsSchema, "auto_sni auto_san_validation"),
   message(HttpProtocolOptions_ExplicitHttpConfigSchema, "http_protocol_options http2_protocol_options"),
   message(Http2ProtocolOptionsSchema, "max_concurrent_streams"),
 ];

@@ -42,11 +42,16 @@ export const tlsFields = [
     CommonTlsContext_CombinedCertificateValidationContextSchema,
     "default_validation_context validation_context_sds_secret_config",
   ),
-  message(TlsParametersSchema, "tls_minimum_protocol_version tls_maximum_protocol_version"),
+  message(
+    TlsParametersSchema,
+    "tls_minimum_protocol_version tls_maximum_protocol_version cipher_suites ecdh_curves",
+  ),
   message(SdsSecretConfigSchema, "name sds_config"),
-  message(CertificateValidationContextSchema, "trusted_ca match_typed_subject_alt_names", {
-    watched_directory: filesAreWatched,
-  }),
+  message(
+    CertificateValidationContextSchema,
+    "trusted_ca crl match_typed_subject_alt_names verify_certificate_hash verify_certificate_spki",
+    { watched_directory: filesAreWatched },
+  ),
   message(SubjectAltNameMatcherSchema, "san_type matcher"),
   message(TlsCertificateSchema, "certificate_chain private_key", { watched_directory: filesAreWatched }),
   message(WatchedDirectorySchema, "path"),
