@@ -87,7 +87,7 @@ interface ClusterInput {
 }
 
 function compileCluster(name: string, input: ClusterInput): Cluster {
-  const { service, port, rules, settings } = input;
+  const { port, rules, settings } = input;
   const subset = rules.subsets.get(input.subset);
   const rule = subset?.rule ?? rules.rules.find((candidate) => candidate.spec.trafficPolicy === rules.trafficPolicy);
   const policy = effectivePolicy(rules.trafficPolicy, subset?.subset.trafficPolicy, port.number);
