@@ -25,7 +25,7 @@ import { appendMissingKey, WEBSOCKET } from "./upstream/websocket_handshake.ts";
 
 /** Takes a request whose head has been parsed as far as it goes at once. */
 export function handleRequest(exchange: Exchange, head: RequestHead): void {
-  const { chain } = exchange.downstream!.link;
+  const { chain, peer } = exchange.downstream!.link;
   const { http } = chain;
   const target = canonicalizeTarget(head, http);
   exchange.openLogEntry(head);
@@ -34,6 +34,7 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   }
   if (target === Target.refused) return exchange.reply(outcomes.ambiguousPath);
   if (target === Target.redirected) return exchange.respond(307, "", 0, canonicalLocation(head), false, false);
+  head.secure = chain.forwardedHeaders.isSecure(head.fields, peer.tlsVersion !== "");
   const route = chain.routes?.select(head) ?? null;
   if (exchange.upgrade !== "" && !allowsUpgrade(exchange.upgrade, http, route)) {
     return exchange.reply(outcomes.upgradeNotAllowed);

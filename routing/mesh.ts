@@ -3,7 +3,7 @@
  *
  * The registry builds it from resources and registrations; `routing/compile/` reads it and never changes it.
  */
-import type { DestinationRule, LocalityLbSetting, VirtualService } from "./istio/types.ts";
+import type { DestinationRule, Gateway, LocalityLbSetting, VirtualService } from "./istio/types.ts";
 
 /** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
 export type Protocol = "HTTP" | "HTTP2" | "GRPC" | "HTTPS" | "TLS" | "TCP" | "MONGO" | "UNSPECIFIED";
@@ -29,6 +29,14 @@ export interface MeshSettings {
   pathNormalization?: PathNormalization;
   /** How callers prefer endpoints near them, where no rule says otherwise; absent: failover by locality, Istio's default. */
   localityLbSetting?: LocalityLbSetting;
+  /** What stands in front of gateways; absent: nothing. */
+  gatewayTopology?: GatewayTopology;
+}
+
+/** `gatewayTopology` of MeshConfig's `defaultConfig`. */
+export interface GatewayTopology {
+  /** Proxies in front whose entries in `x-forwarded-for` count. */
+  numTrustedProxies: number;
 }
 
 /** MeshConfig's `pathNormalization.normalization`; its DEFAULT is BASE. */
@@ -89,4 +97,5 @@ export interface Mesh {
   /** In order of precedence: oldest first, then by namespace and name. */
   virtualServices: VirtualService[];
   destinationRules: DestinationRule[];
+  gateways: Gateway[];
 }

@@ -199,6 +199,8 @@ export interface AccessLogConfig {
 
 export interface RouteConfig {
   name: string;
+  /** Whether the port of the authority counts when a virtual host is looked for; absent: it does. */
+  ignorePort?: boolean;
   virtualHosts: VirtualHostConfig[];
 }
 

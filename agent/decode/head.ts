@@ -126,6 +126,8 @@ export class RequestHead {
   authorityEnd = 0;
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   minorVersion = 1;
+  /** Whether the request's scheme is https: it came over TLS, or somebody trusted says so. */
+  secure = false;
 
   constructor(readonly fields: Fields) {}
 

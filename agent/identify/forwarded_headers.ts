@@ -6,7 +6,7 @@
  */
 import { BlockList, isIP } from "node:net";
 import type { ForwardingConfig, HttpConnectionManagerConfig } from "../config/model.ts";
-import { ascii } from "../decode/characters.ts";
+import { ascii, sameBytes } from "../decode/characters.ts";
 import type { Fields } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
 import type { DownstreamPeer } from "../downstream_stream.ts";
@@ -18,6 +18,7 @@ const lineEnd = ascii("\r\n");
 const forwardedFor = ascii("x-forwarded-for: ");
 const externalAddress = ascii("x-envoy-external-address: ");
 const internalLine = ascii("x-envoy-internal: true\r\n");
+const https = ascii("https");
 const httpScheme = ascii("x-forwarded-proto: http\r\n");
 const httpsScheme = ascii("x-forwarded-proto: https\r\n");
 
@@ -119,6 +120,14 @@ export class ForwardedHeaders {
       const name = String.fromCharCode(...fields.bytes.subarray(start + prefix.length, end));
       if (this.edge || name === "internal" || (!this.internal && internalOnly.has(name))) fields.dropped[i] = 1;
     }
+  }
+
+  /** Whether the scheme is https, by `x-forwarded-proto` where its speaker is believed; `tls`: the caller came over TLS. */
+  isSecure(fields: Fields, tls: boolean): boolean {
+    const index = fields.first[Known.forwardedProto];
+    if (index < 0 || (this.#atEdge && this.config.trustedHops === 0)) return tls;
+    const start = fields.valueStart(index);
+    return sameBytes(fields.bytes, start, fields.valueEnd(index) - start, https);
   }
 
   /** Writes what the proxy says of the caller; `secure`: the caller came over TLS. */

@@ -87,9 +87,11 @@ function compileHeader({ name, matcher, invert }: NamedMatcher): HeadMatcher {
   }
   if (name === ":path") return (head) => value(head.fields.bytes, head.pathStart, head.pathEnd) !== invert;
   if (name === ":scheme") {
-    // Listeners of this version that match on the scheme carry plain HTTP towards the application.
-    const scheme = ascii("http");
-    return () => value(scheme, 0, scheme.length) !== invert;
+    const http = ascii("http");
+    const https = ascii("https");
+    const ofHttp = value(http, 0, http.length) !== invert;
+    const ofHttps = value(https, 0, https.length) !== invert;
+    return (head) => head.secure ? ofHttps : ofHttp;
   }
   const nameBytes = ascii(name.toLowerCase());
   return ({ fields }) => {

@@ -11,7 +11,7 @@ import type {
   RouteConfig,
   RouteEntryConfig,
 } from "../config/model.ts";
-import { ascii } from "../decode/characters.ts";
+import { ascii, COLON } from "../decode/characters.ts";
 import type { RequestHead } from "../decode/head.ts";
 import { compileRetryPolicy, type RetryPolicy } from "../../routing/resilience/retry.ts";
 import type { RouteTimeouts } from "../../routing/resilience/timeouts.ts";
@@ -73,8 +73,10 @@ const noAttemptCount = { request: false, response: false };
 export class RouteTable {
   readonly name: string;
   readonly #hosts: HostTable<Route[]>;
+  readonly #ignorePort: boolean;
 
   constructor(config: RouteConfig) {
+    this.#ignorePort = config.ignorePort === true;
     this.name = config.name;
     this.#hosts = new HostTable(config.virtualHosts.flatMap((virtualHost) => {
       const routes = virtualHost.routes.map(compileRoute);
@@ -86,7 +88,9 @@ export class RouteTable {
   select(head: RequestHead): Route | null {
     // CONNECT has no path: without this, a pattern that matches nothing would let it through to an application.
     const connect = head.pathStart === head.pathEnd;
-    const routes = this.#hosts.find(head.fields.bytes, head.authorityStart, head.authorityEnd);
+    const { bytes } = head.fields;
+    const end = this.#ignorePort ? nameEnd(bytes, head.authorityStart, head.authorityEnd) : head.authorityEnd;
+    const routes = this.#hosts.find(bytes, head.authorityStart, end);
     if (routes === null) return null;
     next: for (let i = 0; i < routes.length; i++) {
       const route = routes[i];
@@ -100,6 +104,13 @@ export class RouteTable {
     }
     return null;
   }
+}
+
+/** Where the name of an authority ends: before the port, if there is one. */
+function nameEnd(bytes: Uint8Array, start: number, end: number): number {
+  let colon = end - 1;
+  while (colon > start && bytes[colon] >= 48 && bytes[colon] <= 57) colon--;
+  return colon > start && bytes[colon] === COLON ? colon : end;
 }
 
 /** Draws whether something of this probability happens. */

@@ -2,7 +2,13 @@
 import { Cursor, Report } from "../../routing/yaml/cursor.ts";
 import { parseYaml } from "../../routing/yaml/parse.ts";
 import { inOrderOfText, type Problem, problemOf } from "../../routing/istio/problem.ts";
-import { agentSchema, defaultVipRange, type WrittenAgent, type WrittenWorkload } from "./agent_schema.ts";
+import {
+  agentSchema,
+  defaultVipRange,
+  type WrittenAgent,
+  type WrittenGateway,
+  type WrittenWorkload,
+} from "./agent_schema.ts";
 import { checkAgent } from "./agent_rules.ts";
 import { parseHostPort, parseTarget, type Target } from "./target.ts";
 
@@ -23,8 +29,20 @@ export interface AgentFile {
   ports: AgentPorts;
   /** `region/zone/subzone`, or empty. */
   locality: string;
-  /** At least one. */
+  /** At least one, unless there is a gateway. */
   workloads: AgentWorkload[];
+  /** `null`: it serves no Gateways. */
+  gateway: AgentGateway | null;
+}
+
+export interface AgentGateway {
+  /** Unique among the names of the agent's workloads. */
+  name: string;
+  /** What Gateways select it by. */
+  labels: Record<string, string>;
+  namespace: string;
+  /** With the namespace its identity towards services. */
+  serviceAccount: string;
 }
 
 export interface AgentPorts {
@@ -132,7 +150,7 @@ export function parseAgentFile(file: string, text: string): { agent: AgentFile |
 
 function withDefaults({ metadata, spec }: WrittenAgent): AgentFile {
   // A workload of a WorkloadGroup is not in force: the schema has warned.
-  const workloads = spec.workloads.filter((workload) => workload.workloadGroup === undefined);
+  const workloads = (spec.workloads ?? []).filter((workload) => workload.workloadGroup === undefined);
   const names = workloadNames(workloads);
   return {
     name: metadata.name,
@@ -143,6 +161,17 @@ function withDefaults({ metadata, spec }: WrittenAgent): AgentFile {
     ports: { ...defaultAgentPorts, ...spec.ports },
     locality: spec.locality ?? "",
     workloads: workloads.map((workload, index) => workloadOf(workload, names[index])),
+    gateway: spec.gateway === undefined ? null : gatewayOf(spec.gateway, workloads[0]),
+  };
+}
+
+/** What it does not say is as with the first workload. */
+function gatewayOf({ labels, serviceAccount, namespace }: WrittenGateway, first?: WrittenWorkload): AgentGateway {
+  return {
+    name: labels.app ?? labels.istio ?? "gateway",
+    labels,
+    namespace: namespace ?? (first === undefined ? "default" : namespaceOf(first)),
+    serviceAccount: serviceAccount ?? first?.serviceAccount ?? "default",
   };
 }
 

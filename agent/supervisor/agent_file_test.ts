@@ -36,6 +36,7 @@ Deno.test("fills in every default", () => {
         probe: null,
         localAddress: "",
       }],
+      gateway: null,
     },
     problems: [],
   });
@@ -53,6 +54,7 @@ spec:
   ports: { inbound: 25006, admin: 25000 }
   locality: eu/eu-1/a
   capture: none
+  gateway: { labels: { app: edge }, serviceAccount: edge }
   workloads:
     - service: reviews
       namespace: shop
@@ -116,6 +118,7 @@ spec:
         localAddress: "",
       },
     ],
+    gateway: { name: "edge", labels: { app: "edge" }, namespace: "shop", serviceAccount: "edge" },
   });
 });
 
@@ -174,15 +177,36 @@ Deno.test("refuses ports that clash", () => {
   assert.match(own[0], /6:19: error: .*spec\.ports\.admin: 15020 is the port of metrics too/);
 });
 
+Deno.test("a gateway needs no workloads, and what it does not say is as with the first one", () => {
+  const gateway = (workloads: string, fields = "") =>
+    parse(agentYaml(workloads, `  gateway: { labels: { istio: ingressgateway }${fields} }\n`)).agent?.gateway;
+  const alone = {
+    name: "ingressgateway",
+    labels: { istio: "ingressgateway" },
+    namespace: "default",
+    serviceAccount: "default",
+  };
+  assert.deepEqual(gateway(""), alone);
+  const workload =
+    "  workloads: [{ service: reviews, namespace: shop, serviceAccount: sa, ports: [{ port: 9080 }] }]\n";
+  assert.deepEqual(gateway(workload), { ...alone, namespace: "shop", serviceAccount: "sa" });
+  const own = ", serviceAccount: edge, namespace: istio-system";
+  assert.deepEqual(gateway(workload, own), { ...alone, namespace: "istio-system", serviceAccount: "edge" });
+});
+
+Deno.test("refuses a workload of the gateway's name", () => {
+  const text = agentYaml(`  workloads: [{ ${reviews} }]\n`, "  gateway: { labels: { app: reviews } }\n");
+  assert.match(problemsOf(text)[0], /"reviews" is the gateway's name too/);
+});
+
 Deno.test("warns of what is not in force", () => {
   const { agent, problems } = parse(agentYaml(
     `  workloads: [{ ${reviews}, process: { systemdUnit: reviews.service } }]\n`,
-    "  capture: nftables\n  ports: { dns: 53 }\n  gateway: { labels: { istio: ingressgateway } }\n",
+    "  capture: nftables\n  ports: { dns: 53 }\n",
   ));
   assert.equal(agent?.workloads.length, 1);
   assert.deepEqual(problems.map(({ severity, path }) => `${severity} ${path}`).sort(), [
     "warning spec.capture",
-    "warning spec.gateway",
     "warning spec.ports.dns",
     "warning spec.workloads[0].process",
   ]);

@@ -5,18 +5,20 @@ import type { AgentFile, AgentPorts, AgentWorkload } from "./agent_file.ts";
 
 /** Reports names, addresses and ports that clash. `spec` is the place of `spec` in the file. */
 export function checkAgent(agent: AgentFile, spec: Cursor): void {
-  if (agent.workloads.length === 0) {
+  if (agent.workloads.length === 0 && agent.gateway === null) {
     spec.at("workloads").error("must have at least one workload with a service or a serviceAccount");
   }
   checkAgentPorts(agent.ports, spec);
   const indices = indicesOfWorkloads(spec);
-  const names = new Set<string>();
+  const names = new Set(agent.gateway === null ? [] : [agent.gateway.name]);
   const addresses = new Map<string, string>();
   agent.workloads.forEach((workload, index) => {
     const at = spec.at("workloads", indices[index]);
     if (names.has(workload.name)) {
       at.error(
-        `${quote(workload.name)} is here twice: the same service, version and namespace; give one another version`,
+        workload.name === agent.gateway?.name
+          ? `${quote(workload.name)} is the gateway's name too: give the gateway another label app`
+          : `${quote(workload.name)} is here twice: the same service, version and namespace; give one another version`,
       );
     }
     names.add(workload.name);

@@ -32,8 +32,14 @@ export interface WrittenSpec {
   ports?: Partial<AgentPorts>;
   locality?: string;
   capture?: "none" | "nftables";
-  gateway?: unknown;
-  workloads: WrittenWorkload[];
+  gateway?: WrittenGateway;
+  workloads?: WrittenWorkload[];
+}
+
+export interface WrittenGateway {
+  labels: Record<string, string>;
+  serviceAccount?: string;
+  namespace?: string;
 }
 
 export interface WrittenWorkload {
@@ -148,6 +154,12 @@ const workload: Schema<WrittenWorkload> = object<WrittenWorkload>({
   },
 });
 
+const gateway: Schema<WrittenGateway> = object<WrittenGateway>({
+  labels: required(labels),
+  serviceAccount: string(dnsSubdomain),
+  namespace: string(dnsLabel),
+});
+
 const ports: Schema<Partial<AgentPorts>> = object<Partial<AgentPorts>>({
   inbound: portNumber,
   outbound: portNumber,
@@ -170,12 +182,14 @@ const spec: Schema<WrittenSpec> = object<WrittenSpec>({
   ports,
   locality: string((value) => value === "" ? undefined : locality(value)),
   capture: enumeration("none", "nftables"),
-  gateway: anything,
-  workloads: required(list(workload)),
+  gateway,
+  workloads: list(workload),
 }, {
   rules: ({ capture }, cursor) => {
     if (capture === "nftables") notInForce(cursor, "capture");
-    if (cursor.has("gateway")) notInForce(cursor, "gateway");
+    if (!cursor.has("workloads") && !cursor.has("gateway")) {
+      cursor.at("workloads").error("is required; an agent that is only a gateway has gateway instead");
+    }
   },
 });
 

@@ -2,18 +2,41 @@
 import { createSocket } from "node:dgram";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
 import configuration from "../../deno.json" with { type: "json" };
-import type { AgentFile, AgentWorkload, ReadinessProbe } from "./agent_file.ts";
+import type { AgentFile, AgentGateway, AgentWorkload, ReadinessProbe } from "./agent_file.ts";
 import { AgentStartError } from "./agent_start_error.ts";
 import type { Probe } from "./probe.ts";
 import type { WorkloadPlan } from "./workload_agent.ts";
 
-/** The plan of every workload. `address` is what peers dial. Throws {@link AgentStartError}. */
+/** The plan of every workload, and of the gateway. `address` is what peers dial. Throws {@link AgentStartError}. */
 export function planWorkloads(file: AgentFile, address: string): WorkloadPlan[] {
-  return file.workloads.map((workload) => ({
+  const plans: WorkloadPlan[] = file.workloads.map((workload) => ({
     node: nodeOf(file, workload, address),
     identity: `${workload.namespace}/${workload.serviceAccount}`,
     probe: workload.probe === null ? null : probeOf(workload, workload.probe),
   }));
+  if (file.gateway !== null) plans.push(planGateway(file, file.gateway, address));
+  return plans;
+}
+
+/** A gateway is a node of its own, which serves nothing but what Gateways say. */
+function planGateway(file: AgentFile, gateway: AgentGateway, address: string): WorkloadPlan {
+  const { name, labels, namespace, serviceAccount } = gateway;
+  const node: WorkloadNode = {
+    type: "router",
+    agent: file.name,
+    workload: name,
+    namespace,
+    serviceAccount,
+    service: "",
+    labels,
+    address,
+    inboundPort: file.ports.inbound,
+    httpProxy: null,
+    locality: file.locality,
+    ports: [],
+    version: configuration.version,
+  };
+  return { node, identity: `${namespace}/${serviceAccount}`, probe: null };
 }
 
 /** True when some workload could only be told apart by an address that it does not have. */

@@ -1,6 +1,6 @@
 /** What the mesh consists of right now, from resources and registrations, as the input of compilation. */
 import { logger } from "../../log/log.ts";
-import type { DestinationRule, Resource, VirtualService } from "../../routing/istio/types.ts";
+import type { DestinationRule, Gateway, Resource, VirtualService } from "../../routing/istio/types.ts";
 import type { Mesh, MeshSettings, Service } from "../../routing/mesh.ts";
 import { withMembers } from "./members.ts";
 import { type Conflict, publishedHosts } from "./published_hosts.ts";
@@ -21,7 +21,7 @@ export class Registry {
   constructor(settings: MeshSettings, workloads: () => RegisteredWorkload[]) {
     this.#settings = settings;
     this.#workloads = workloads;
-    this.#mesh = { settings, services: new Map(), virtualServices: [], destinationRules: [] };
+    this.#mesh = { settings, services: new Map(), virtualServices: [], destinationRules: [], gateways: [] };
   }
 
   setResources(resources: Resource[]): void {
@@ -61,6 +61,7 @@ export class Registry {
       services: this.#unchangedKept(services),
       virtualServices: this.#resources.filter(({ kind }) => kind === "VirtualService") as VirtualService[],
       destinationRules: this.#resources.filter(({ kind }) => kind === "DestinationRule") as DestinationRule[],
+      gateways: this.#resources.filter(({ kind }) => kind === "Gateway") as Gateway[],
     };
     if (!sameMesh(this.#mesh, next)) this.#mesh = next;
   }
@@ -97,6 +98,7 @@ function sameMesh(one: Mesh, other: Mesh): boolean {
   return one.services.size === other.services.size &&
     sameItems(one.virtualServices, other.virtualServices) &&
     sameItems(one.destinationRules, other.destinationRules) &&
+    sameItems(one.gateways, other.gateways) &&
     [...other.services].every(([hostname, service]) => one.services.get(hostname) === service);
 }
 

@@ -66,13 +66,29 @@ export function inboundHttp(statPrefix: string, routeConfig: RouteConfiguration,
   });
 }
 
+/** Requests from outside the mesh: nobody is believed what he says of himself, but for the trusted proxies in front. */
+export function gatewayHttp(statPrefix: string, routeConfigName: string, settings: MeshSettings): Filter {
+  return filter(settings, {
+    statPrefix,
+    routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName } },
+    useRemoteAddress: true,
+    xffNumTrustedHops: settings.gatewayTopology?.numTrustedProxies ?? 0,
+    forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
+    setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },
+    httpFilters: [corsFilter, faultFilter, routerFilter],
+  });
+}
+
 interface ManagerFields {
   statPrefix: string;
   routeSpecifier:
     | { case: "rds"; value: { configSource: typeof ADS; routeConfigName: string } }
     | { case: "routeConfig"; value: RouteConfiguration };
   forwardClientCertDetails?: HttpConnectionManager_ForwardClientCertDetails;
-  setCurrentClientCertDetails?: { subject: boolean; dns: boolean; uri: boolean };
+  setCurrentClientCertDetails?: { subject: boolean; cert?: boolean; dns: boolean; uri: boolean };
+  /** Whether callers are strangers; absent: they are not. */
+  useRemoteAddress?: boolean;
+  xffNumTrustedHops?: number;
   httpFilters: HttpFilter[];
 }
 
@@ -90,10 +106,10 @@ function pathFields(normalization: PathNormalization) {
 
 function filter(settings: MeshSettings, fields: ManagerFields): Filter {
   const manager = create(HttpConnectionManagerSchema, {
+    useRemoteAddress: false,
     ...fields,
     accessLog: accessLogs(settings),
     serverName: SERVER_NAME,
-    useRemoteAddress: false,
     generateRequestId: true,
     // Istio's: WebSocket works without being asked for.
     upgradeConfigs: [{ upgradeType: "websocket" }],

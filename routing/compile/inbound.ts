@@ -31,7 +31,8 @@ export const VIRTUAL_INBOUND = "virtualInbound";
 
 const UNIX = "unix:";
 
-const tlsInspector = create(ListenerFilterSchema, {
+/** Finds out whether a connection begins with a ClientHello, and what it asks for. */
+export const tlsInspector = create(ListenerFilterSchema, {
   name: "envoy.filters.listener.tls_inspector",
   configType: { case: "typedConfig", value: packAny(TlsInspectorSchema, create(TlsInspectorSchema)) },
 });

@@ -1,5 +1,5 @@
 /** Lookups over one mesh, made once per mesh object: a mesh is never changed, a change makes a new one. */
-import type { Metadata } from "../istio/types.ts";
+import type { Gateway, Metadata } from "../istio/types.ts";
 import type { Mesh, Service } from "../mesh.ts";
 import { type Client, DestinationRuleIndex, type RuleSet } from "./destination_rules.ts";
 import { covering } from "./host_table.ts";
@@ -20,6 +20,8 @@ export class MeshIndex {
   readonly mesh: Mesh;
   readonly destinationRules: DestinationRuleIndex;
   readonly virtualServices: VirtualServiceIndex;
+  /** In order of precedence. */
+  readonly gateways: readonly Gateway[];
   readonly #services: readonly Service[];
   readonly #views = new Map<string, NamespaceView>();
 
@@ -28,6 +30,7 @@ export class MeshIndex {
     this.#services = [...mesh.services.values()].sort((one, other) => compareText(one.hostname, other.hostname));
     this.destinationRules = new DestinationRuleIndex(mesh, [...mesh.destinationRules].sort(byPrecedence));
     this.virtualServices = new VirtualServiceIndex(mesh, [...mesh.virtualServices].sort(byPrecedence));
+    this.gateways = [...mesh.gateways].sort(byPrecedence);
   }
 
   /** What workloads of a namespace see. */

@@ -6,7 +6,7 @@ import type { Client } from "./destination_rules.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
 import { outboundClusters } from "./outbound_clusters.ts";
 import { compileOutboundRoutes } from "./outbound_routes.ts";
-import type { CompileWarning } from "./warning.ts";
+import type { CompileWarning, Warn } from "./warning.ts";
 
 /** Shared by all workloads that see the mesh alike: never change it. */
 export interface Outbound {
@@ -16,6 +16,17 @@ export interface Outbound {
 }
 
 const compiled = new WeakMap<MeshIndex, Map<string, Outbound>>();
+
+/** The clusters of every service that the client sees. */
+export function visibleClusters(index: MeshIndex, client: Client, warn: Warn): Map<string, Cluster> {
+  const clusters = new Map<string, Cluster>();
+  for (const service of index.view(client.namespace).services) {
+    const ofService = outboundClusters(service, index.rulesFor(service, client), index.mesh.settings);
+    for (const [name, cluster] of ofService.clusters) clusters.set(name, cluster);
+    ofService.warnings.forEach(warn);
+  }
+  return clusters;
+}
 
 /** Compiles for a client; once for all clients of a namespace, unless some rule of the mesh asks for labels. */
 export function compileOutbound(mesh: Mesh, client: Client): Outbound {
@@ -35,13 +46,9 @@ function clientKey(index: MeshIndex, { namespace, labels }: Client): string {
 }
 
 function compile(index: MeshIndex, client: Client): Outbound {
-  const clusters = new Map<string, Cluster>();
-  const warnings: CompileWarning[] = [];
-  for (const service of index.view(client.namespace).services) {
-    const ofService = outboundClusters(service, index.rulesFor(service, client), index.mesh.settings);
-    for (const [name, cluster] of ofService.clusters) clusters.set(name, cluster);
-    warnings.push(...ofService.warnings);
-  }
-  const routes = compileOutboundRoutes(index, client, (warning) => warnings.push(warning));
+  const warnings: CompileWarning[] = [...index.virtualServices.warnings];
+  const warn = (warning: CompileWarning) => warnings.push(warning);
+  const clusters = visibleClusters(index, client, warn);
+  const routes = compileOutboundRoutes(index, client, warn);
   return { clusters, routes, warnings };
 }

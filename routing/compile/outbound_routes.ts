@@ -11,7 +11,7 @@ import type { Warn } from "./warning.ts";
 export const HTTP_PROXY_ROUTES = "http_proxy";
 
 /** The largest body that validation lets pass; Envoy's own limit is 4 KiB. */
-const MAX_DIRECT_RESPONSE_BODY = 1024 * 1024;
+export const MAX_DIRECT_RESPONSE_BODY = 1024 * 1024;
 
 const everyHost = ["*"];
 

@@ -1,4 +1,4 @@
-/** Everything one workload's proxy is configured with, compiled from the mesh: Istio's rules in, xDS out. */
+/** Everything the proxy of one workload or gateway is configured with, compiled from the mesh: Istio's rules in, xDS out. */
 import { create } from "@bufbuild/protobuf";
 import type { Mesh } from "../mesh.ts";
 import { type Cluster, Cluster_DiscoveryType } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
@@ -6,9 +6,10 @@ import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { WorkloadNode } from "../xds/node.ts";
+import { compileGateway } from "./gateway/gateway.ts";
 import { outboundHttp } from "./http_connection_manager.ts";
 import { compileInbound, socketAddress } from "./inbound.ts";
-import { compileOutbound } from "./outbound.ts";
+import { compileOutbound, visibleClusters } from "./outbound.ts";
 import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { tcpListeners } from "./outbound_tcp.ts";
@@ -42,6 +43,17 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     warnings: [],
   };
   const warnings: CompileWarning[] = [];
+  if (node.type === "router") {
+    const index = meshIndex(mesh);
+    const warn = (warning: CompileWarning) => warnings.push(warning);
+    const { listeners, routes } = compileGateway(index, node, warn);
+    for (const listener of listeners) snapshot.listeners.set(listener.name, listener);
+    for (const configuration of routes) snapshot.routes.set(configuration.name, configuration);
+    snapshot.clusters = visibleClusters(index, node, warn);
+    snapshot.endpoints = [...snapshot.clusters.keys()];
+    snapshot.warnings = distinctWarnings([...index.virtualServices.warnings, ...warnings]);
+    return snapshot;
+  }
   const inbound = compileInbound(mesh, node);
   for (const listener of inbound.listeners) snapshot.listeners.set(listener.name, listener);
   for (const cluster of inbound.clusters) snapshot.clusters.set(cluster.name, cluster);

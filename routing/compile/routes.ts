@@ -15,10 +15,12 @@ import { selects } from "./labels.ts";
 import { directResponseAction, redirectAction } from "./redirect.ts";
 import { defaultRouteAction, type ResolveCluster, type ResolvedCluster, routeAction } from "./route_action.ts";
 import { isCatchAll, routeMatch } from "./route_match.ts";
-import { MESH_GATEWAY } from "./virtual_services.ts";
+import { resolveGateway } from "./virtual_services.ts";
 
 export interface RouteContext {
   client: Client;
+  /** Where the routes are for: `mesh`, or a gateway's `NAMESPACE/NAME`. */
+  gateway: string;
   /** Port of the virtual host: what `match.port` is held against. */
   port: number;
   resolve: ResolveCluster;
@@ -63,7 +65,8 @@ export function virtualServiceRoutes(virtualService: VirtualService, context: Ro
   for (const [index, route] of (virtualService.spec.http ?? []).entries()) {
     const blocks: (HTTPMatchRequest | undefined)[] = route.match?.length ? route.match : [undefined];
     for (const match of blocks) {
-      if (!sourceMatches(match, context.client) || (match?.port ?? context.port) !== context.port) continue;
+      const source = { ...context, namespace: virtualService.metadata.namespace };
+      if (!sourceMatches(match, source) || (match?.port ?? context.port) !== context.port) continue;
       const compiled = compileRoute(route, match, `http[${index}]`, context);
       if (compiled === undefined) continue;
       routes.push(compiled);
@@ -77,15 +80,26 @@ export function virtualServiceRoutes(virtualService: VirtualService, context: Ro
  * One character for each match block of a rule: whether the client can be meant by it. Clients of one namespace with
  * the same answer share their routes.
  */
-export function sourceSignature(virtualService: VirtualService, client: Client): string {
-  return (virtualService.spec.http ?? []).flatMap(({ match }) => match ?? [])
-    .map((match) => sourceMatches(match, client) ? "1" : "0").join("");
+export function sourceSignature({ spec, metadata }: VirtualService, client: Client, gateway: string): string {
+  const source = { client, gateway, namespace: metadata.namespace };
+  return (spec.http ?? []).flatMap(({ match }) => match ?? [])
+    .map((match) => sourceMatches(match, source) ? "1" : "0").join("");
 }
 
+/** Who asks, and the namespace of the rule, where names of gateways begin. */
+interface Source {
+  client: Client;
+  gateway: string;
+  namespace: string;
+}
+
+/** The conditions on the source that HTTP, TLS and TCP routes have in common. */
+export type SourceConditions = Pick<HTTPMatchRequest, "gateways" | "sourceLabels" | "sourceNamespace">;
+
 /** A block's own gateways replace its conditions on the source, as in Istio. */
-function sourceMatches(match: HTTPMatchRequest | undefined, client: Client): boolean {
+export function sourceMatches(match: SourceConditions | undefined, { client, gateway, namespace }: Source): boolean {
   if (match === undefined) return true;
-  if (match.gateways?.length) return match.gateways.includes(MESH_GATEWAY);
+  if (match.gateways?.length) return match.gateways.some((name) => resolveGateway(name, namespace) === gateway);
   return selects(match.sourceLabels, client.labels) &&
     (!match.sourceNamespace || match.sourceNamespace === client.namespace);
 }
@@ -103,6 +117,7 @@ function compileRoute(
   return create(RouteSchema, {
     name: match?.name ? `${route.name ?? ""}.${match.name}` : route.name ?? "",
     match: routeMatch(match),
+    statPrefix: match?.statPrefix ?? "",
     action: compiled.action,
     ...headers,
     typedPerFilterConfig: {

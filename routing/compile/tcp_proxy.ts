@@ -8,9 +8,20 @@ import { accessLogs } from "./access_log.ts";
 
 /** Connections go to this cluster, whatever they carry. As in Istio, they are named after it. */
 export function tcpProxy(cluster: string, settings: MeshSettings): Filter {
+  return weightedTcpProxy([{ name: cluster, weight: 1 }], cluster, settings);
+}
+
+/** Connections go to these clusters in proportion to their weights. */
+export function weightedTcpProxy(
+  clusters: readonly { name: string; weight: number }[],
+  statPrefix: string,
+  settings: MeshSettings,
+): Filter {
   const proxy = create(TcpProxySchema, {
-    statPrefix: cluster,
-    clusterSpecifier: { case: "cluster", value: cluster },
+    statPrefix,
+    clusterSpecifier: clusters.length === 1
+      ? { case: "cluster", value: clusters[0].name }
+      : { case: "weightedClusters", value: { clusters: [...clusters] } },
     accessLog: accessLogs(settings),
   });
   return create(FilterSchema, {

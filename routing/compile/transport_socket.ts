@@ -34,7 +34,8 @@ const CLIENT_ALPN_HTTP2 = ["istio-h2", "istio", "h2"];
 const CLIENT_ALPN_TCP = ["istio"];
 const SERVER_ALPN = ["h2", "http/1.1"];
 
-const TLS = "envoy.transport_sockets.tls";
+/** Name of the TLS transport socket. */
+export const TLS = "envoy.transport_sockets.tls";
 
 /** Resources that come over the stream the referring resource came over. */
 export const ADS: ConfigSource = create(ConfigSourceSchema, {

@@ -17,6 +17,7 @@ import { isHttp } from "./protocol.ts";
 import type { ResolvedCluster } from "./route_action.ts";
 import { connectRoute, defaultRoute, sourceSignature, virtualServiceRoutes } from "./routes.ts";
 import { effectivePolicy } from "./traffic_policy.ts";
+import { MESH_GATEWAY } from "./virtual_services.ts";
 import type { CompileWarning } from "./warning.ts";
 
 /** A virtual host, and the domains it would answer to if no other host were in the way. */
@@ -44,10 +45,13 @@ const compiled = new WeakMap<ListToken, Map<string, Entry>>();
 export class VirtualHostCompiler {
   readonly #index: MeshIndex;
   readonly #client: Client;
+  readonly #gateway: string;
 
-  constructor(index: MeshIndex, client: Client) {
+  /** @param gateway `mesh`, or the `NAMESPACE/NAME` of the Gateway whose routes these are */
+  constructor(index: MeshIndex, client: Client, gateway = MESH_GATEWAY) {
     this.#index = index;
     this.#client = client;
+    this.#gateway = gateway;
   }
 
   /**
@@ -72,6 +76,15 @@ export class VirtualHostCompiler {
       if (routes === undefined) return { hosts: [] };
       const domains = hostDomains(host, DEFAULT_PORT);
       return { hosts: [{ virtualHost: virtualHost(`${host}:${DEFAULT_PORT}`, domains, routes), domains }] };
+    });
+  }
+
+  /** The routes of one rule on a port of a gateway, as a virtual host that has no domains yet. */
+  ofRule(virtualService: VirtualService, port: number): VirtualHosts {
+    return this.#cached([virtualService], [virtualService], `:${port}`, (compilation) => {
+      const routes = compilation.routes([virtualService], port) ?? [];
+      const domains = { own: [], short: [] };
+      return { hosts: [{ virtualHost: virtualHost("", domains, routes), domains }] };
     });
   }
 
@@ -100,11 +113,15 @@ export class VirtualHostCompiler {
     const token = listToken(inputs);
     let entries = compiled.get(token);
     if (entries === undefined) compiled.set(token, entries = new Map());
-    const signatures = virtualServices.map((virtualService) => sourceSignature(virtualService, this.#client));
-    const key = [this.#client.namespace, this.#index.mesh.settings.domain, host, ...signatures].join(" ");
+    const signatures = virtualServices.map((virtualService) =>
+      sourceSignature(virtualService, this.#client, this.#gateway)
+    );
+    const key = [this.#gateway, this.#client.namespace, this.#index.mesh.settings.domain, host, ...signatures].join(
+      " ",
+    );
     const known = entries.get(key);
     if (known !== undefined && this.#holds(known)) return known;
-    const compilation = new Compilation(this.#index, this.#client);
+    const compilation = new Compilation(this.#index, this.#client, this.#gateway);
     const entry: Entry = { ...compile(compilation), ...compilation.outcome() };
     entries.set(key, entry);
     return entry;
@@ -125,11 +142,13 @@ class Compilation {
   readonly #index: MeshIndex;
   readonly #client: Client;
   readonly #warnings: CompileWarning[] = [];
+  readonly #gateway: string;
   readonly #destinations = new Map<string, { service: Service | undefined; rules: RuleSet | undefined }>();
 
-  constructor(index: MeshIndex, client: Client) {
+  constructor(index: MeshIndex, client: Client, gateway: string) {
     this.#index = index;
     this.#client = client;
+    this.#gateway = gateway;
   }
 
   /** The routes of the first rule that has any for this client and port. */
@@ -141,6 +160,7 @@ class Compilation {
       };
       const routes = virtualServiceRoutes(virtualService, {
         client: this.#client,
+        gateway: this.#gateway,
         port,
         resolve: (destination, field) => this.#resolve(destination, namespace, port, field, warn),
         warn,

@@ -2,22 +2,35 @@
 import type { VirtualService } from "../istio/types.ts";
 import { resolveHost } from "../istio/host.ts";
 import type { Mesh } from "../mesh.ts";
+import { withDelegates } from "./delegates.ts";
 import { HostTable } from "./host_table.ts";
 import { exportBreadth, exportedTo } from "./visibility.ts";
+import type { CompileWarning } from "./warning.ts";
 
 /** The reserved gateway that means every workload of the mesh. */
 export const MESH_GATEWAY = "mesh";
 
-/** VirtualServices with HTTP routes for workloads of the mesh, by host. */
+/** VirtualServices with HTTP routes for workloads of the mesh, by host; and those bound to gateways, by gateway. */
 export class VirtualServiceIndex {
   readonly #byHost = new HostTable<VirtualService>();
+  readonly #byGateway = new Map<string, VirtualService[]>();
+  /** What is wrong with delegations. */
+  readonly warnings: readonly CompileWarning[];
   /** Whether some route asks for labels of the source, so that clients of one namespace may differ. */
   readonly selective: boolean = false;
 
   /** @param virtualServices in order of precedence */
   constructor(mesh: Mesh, virtualServices: readonly VirtualService[]) {
-    for (const virtualService of virtualServices) {
+    const whole = withDelegates(virtualServices, mesh.settings.domain);
+    this.warnings = whole.warnings;
+    for (const virtualService of whole.virtualServices) {
       const { spec, metadata } = virtualService;
+      const gateways = (spec.gateways ?? []).map((gateway) => resolveGateway(gateway, metadata.namespace));
+      for (const gateway of new Set(gateways)) {
+        const bound = this.#byGateway.get(gateway);
+        if (bound === undefined) this.#byGateway.set(gateway, [virtualService]);
+        else bound.push(virtualService);
+      }
       if (spec.http === undefined || spec.http.length === 0 || !appliesToMesh(virtualService)) continue;
       if (spec.http.some(({ match }) => match?.some(({ sourceLabels }) => sourceLabels !== undefined))) {
         this.selective = true;
@@ -42,6 +55,11 @@ export class VirtualServiceIndex {
     return candidates;
   }
 
+  /** Those bound to a gateway (`NAMESPACE/NAME`) and visible in the namespace, by precedence as for one host. */
+  boundTo(gateway: string, namespace: string): VirtualService[] {
+    return visible(this.#byGateway.get(gateway) ?? [], namespace);
+  }
+
   /** Hosts that VirtualServices visible in the namespace name, with those of exactly this host. */
   *hosts(namespace: string): Iterable<[string, VirtualService[]]> {
     for (const host of this.#byHost.hosts()) {
@@ -49,6 +67,18 @@ export class VirtualServiceIndex {
       if (applying.length > 0) yield [host, applying];
     }
   }
+}
+
+/**
+ * `NAMESPACE/NAME` of the Gateway that a VirtualService names: `name`, `namespace/name`, `./name`, and the older form
+ * `name.namespace.svc.cluster.local`. `mesh` stays.
+ */
+export function resolveGateway(gateway: string, namespace: string): string {
+  if (gateway === MESH_GATEWAY) return gateway;
+  if (gateway.startsWith("./")) return `${namespace}/${gateway.slice(2)}`;
+  if (gateway.includes("/")) return gateway;
+  const [name, owner = namespace] = gateway.split(".");
+  return `${owner}/${name}`;
 }
 
 /** Whether the rule speaks to workloads: by default it does, and not when it names gateways without `mesh`. */

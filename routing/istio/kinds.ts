@@ -1,6 +1,7 @@
 /** Which kinds of resources there are, under which versions, and what reads their `spec`. */
 import type { Schema } from "../yaml/schema.ts";
 import { destinationRule } from "./schema/destination_rule.ts";
+import { gateway } from "./schema/gateway.ts";
 import { kubernetesService } from "./schema/kubernetes_service.ts";
 import { serviceEntry } from "./schema/service_entry.ts";
 import { virtualService } from "./schema/virtual_service.ts";
@@ -26,7 +27,7 @@ export const kinds: readonly Kind[] = [
   { name: "ServiceEntry", ...networking, spec: serviceEntry },
   { name: "WorkloadEntry", ...networking, spec: workloadEntry },
   { name: "Service", group: "", versions: ["v1"], spec: kubernetesService },
-  { name: "Gateway", ...networking, spec: null },
+  { name: "Gateway", ...networking, spec: gateway },
   { name: "Sidecar", ...networking, spec: null },
   { name: "WorkloadGroup", ...networking, spec: null },
   { name: "ProxyConfig", ...networking, versions: ["v1beta1"], spec: null },

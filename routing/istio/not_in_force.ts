@@ -12,18 +12,19 @@ interface NotInForce {
   values?: RegExp;
 }
 
-const otherGateways = /^(?!mesh$)/;
 const notServed = /^(HTTP2|GRPC|GRPC-WEB|UDP)$/i;
 const yes = /^(true|yes|on)$/i;
 
 const virtualService: NotInForce[] = [
-  { field: "gateways[]", values: otherGateways },
   { field: "tls" },
   { field: "tcp" },
-  { field: "http[].delegate" },
-  { field: "http[].match[].gateways[]", values: otherGateways },
-  { field: "http[].match[].statPrefix" },
   { field: "http[].retries.retryRemoteLocalities", values: yes },
+];
+
+const gateway: NotInForce[] = [
+  { field: "servers[].bind", values: /^unix:/ },
+  { field: "servers[].defaultEndpoint" },
+  { field: "servers[].tls.mode", values: /^AUTO_PASSTHROUGH$/ },
 ];
 
 const trafficPolicy: NotInForce[] = [
@@ -71,6 +72,7 @@ const service: NotInForce[] = [
 const table: Record<string, NotInForce[]> = {
   VirtualService: virtualService,
   DestinationRule: destinationRule,
+  Gateway: gateway,
   ServiceEntry: serviceEntry,
   WorkloadEntry: workloadEntry,
   Service: service,

@@ -36,6 +36,7 @@ export type VirtualService = Resource<"VirtualService", VirtualServiceSpec>;
 export type DestinationRule = Resource<"DestinationRule", DestinationRuleSpec>;
 export type ServiceEntry = Resource<"ServiceEntry", ServiceEntrySpec>;
 export type WorkloadEntry = Resource<"WorkloadEntry", WorkloadEntrySpec>;
+export type Gateway = Resource<"Gateway", GatewaySpec>;
 export type KubernetesService = Resource<"Service", KubernetesServiceSpec>;
 
 export interface StringMatch {
@@ -71,9 +72,37 @@ export interface VirtualServiceSpec {
   hosts?: string[];
   gateways?: string[];
   http?: HTTPRoute[];
-  tls?: unknown[];
-  tcp?: unknown[];
+  tls?: TLSRoute[];
+  tcp?: TCPRoute[];
   exportTo?: string[];
+}
+
+export interface L4MatchAttributes {
+  destinationSubnets?: string[];
+  port?: number;
+  sourceSubnet?: string;
+  sourceLabels?: Record<string, string>;
+  gateways?: string[];
+  sourceNamespace?: string;
+}
+
+export interface TLSMatchAttributes extends Omit<L4MatchAttributes, "sourceSubnet"> {
+  sniHosts: string[];
+}
+
+export interface RouteDestination {
+  destination: Destination;
+  weight?: number;
+}
+
+export interface TLSRoute {
+  match: TLSMatchAttributes[];
+  route: RouteDestination[];
+}
+
+export interface TCPRoute {
+  match?: L4MatchAttributes[];
+  route: RouteDestination[];
 }
 
 export interface HTTPRoute {
@@ -270,6 +299,47 @@ export interface ClientTLSSettings {
   sni?: string;
   insecureSkipVerify?: boolean;
   caCrl?: string;
+}
+
+export interface GatewaySpec {
+  servers: GatewayServer[];
+  selector?: Record<string, string>;
+}
+
+export interface GatewayServer {
+  port: { number: number; protocol: string; name: string; targetPort?: number };
+  /** IP address; absent: the gateway's own. */
+  bind?: string;
+  /** `host`, or `namespace/host` with `*` for any and `.` for the Gateway's own. */
+  hosts: string[];
+  tls?: ServerTLSSettings;
+  defaultEndpoint?: string;
+  name?: string;
+}
+
+export type TLSProtocol = "TLS_AUTO" | "TLSV1_0" | "TLSV1_1" | "TLSV1_2" | "TLSV1_3";
+
+export interface ServerTLSSettings {
+  httpsRedirect?: boolean;
+  /** Absent: PASSTHROUGH, protobuf's zero. */
+  mode?: "PASSTHROUGH" | "SIMPLE" | "MUTUAL" | "AUTO_PASSTHROUGH" | "ISTIO_MUTUAL" | "OPTIONAL_MUTUAL";
+  serverCertificate?: string;
+  privateKey?: string;
+  caCertificates?: string;
+  caCrl?: string;
+  credentialName?: string;
+  credentialNames?: string[];
+  caCertCredentialName?: string;
+  tlsCertificates?: { serverCertificate?: string; privateKey?: string; caCertificates?: string }[];
+  subjectAltNames?: string[];
+  /** Base64 of the SHA-256 of the public key. */
+  verifyCertificateSpki?: string[];
+  /** Hexadecimal SHA-256 of the certificate. */
+  verifyCertificateHash?: string[];
+  minProtocolVersion?: TLSProtocol;
+  maxProtocolVersion?: TLSProtocol;
+  cipherSuites?: string[];
+  insecureSkipVerify?: boolean;
 }
 
 export interface ServiceEntrySpec {

@@ -21,6 +21,8 @@ export interface WorkloadPort {
 }
 
 export interface WorkloadNode {
+  /** `router`: the agent's gateway, which serves the Gateways that select its labels; absent: a workload. */
+  type?: "router";
   /** Name of the agent (metadata.name of agent.yaml). */
   agent: string;
   /** Name of the workload, unique on its agent; also Istio's `WORKLOAD_NAME`. */
@@ -49,12 +51,13 @@ export interface WorkloadNode {
 
 /** The node id, in Istio's form: `sidecar~ADDRESS~WORKLOAD.AGENT~NAMESPACE.svc.DOMAIN`. */
 export function nodeId(node: WorkloadNode, domain = "cluster.local"): string {
-  return `sidecar~${node.address}~${node.workload}.${node.agent}~${node.namespace}.svc.${domain}`;
+  return `${node.type ?? "sidecar"}~${node.address}~${node.workload}.${node.agent}~${node.namespace}.svc.${domain}`;
 }
 
 /** The node as `envoy.config.core.v3.Node.metadata`. */
 export function nodeToMetadata(node: WorkloadNode): JsonObject {
   return {
+    ...(node.type === undefined ? {} : { TYPE: node.type }),
     AGENT: node.agent,
     WORKLOAD_NAME: node.workload,
     NAMESPACE: node.namespace,
@@ -96,7 +99,11 @@ export class NodeMetadataError extends Error {
  */
 export function nodeFromMetadata(metadata: JsonObject): WorkloadNode {
   const proxy = metadata.HTTP_PROXY;
+  if (metadata.TYPE !== undefined && metadata.TYPE !== "router") {
+    throw new NodeMetadataError("TYPE", '"router" or nothing', metadata.TYPE);
+  }
   return {
+    ...(metadata.TYPE === undefined ? {} : { type: metadata.TYPE }),
     agent: textAt(metadata, "AGENT"),
     workload: textAt(metadata, "WORKLOAD_NAME"),
     namespace: textAt(metadata, "NAMESPACE"),

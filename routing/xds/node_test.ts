@@ -22,12 +22,15 @@ const node: WorkloadNode = {
 
 Deno.test("node metadata read back is the node that wrote it", () => {
   deepStrictEqual(nodeFromMetadata(nodeToMetadata(node)), node);
+  const router: WorkloadNode = { ...node, type: "router" };
+  deepStrictEqual(nodeFromMetadata(nodeToMetadata(router)), router);
   const plain = { ...node, httpProxy: null, ports: [], labels: {} };
   deepStrictEqual(nodeFromMetadata(nodeToMetadata(plain)), plain);
 });
 
 Deno.test("node metadata with a field of the wrong type names the field", () => {
   const cases: [string, (metadata: Record<string, unknown>) => void][] = [
+    ["TYPE", (metadata) => metadata.TYPE = "waypoint"],
     ["AGENT", (metadata) => delete metadata.AGENT],
     ["INBOUND_PORT", (metadata) => metadata.INBOUND_PORT = "15006"],
     ["INBOUND_PORT", (metadata) => metadata.INBOUND_PORT = 70000],
@@ -52,4 +55,5 @@ Deno.test("node metadata with a field of the wrong type names the field", () => 
 
 Deno.test("node id has Istio's four parts", () => {
   strictEqual(nodeId(node), "sidecar~127.0.1.1~reviews-v1.vm-1~default.svc.cluster.local");
+  strictEqual(nodeId({ ...node, type: "router" }), "router~127.0.1.1~reviews-v1.vm-1~default.svc.cluster.local");
 });

@@ -1,5 +1,9 @@
 /** Route configurations: virtual hosts and their routes, with what they inherit from the levels above. */
-import type { Route, VirtualHost } from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import {
+  type Route,
+  type VirtualHost,
+  VirtualHost_TlsRequirementType as TlsRequirement,
+} from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import {
   type RouteConfiguration,
   RouteConfigurationSchema,
@@ -53,15 +57,47 @@ export function routeConfig(resource: RouteConfiguration, name: string, place: P
     }, at);
   });
   requireDistinctDomains(virtualHosts, place.field("virtual_hosts"));
-  return { name, virtualHosts };
+  return { name, ...(resource.ignorePortInHostMatching ? { ignorePort: true } : {}), virtualHosts };
 }
 
 function virtualHostConfig(host: VirtualHost, levels: Levels, place: Place): VirtualHostConfig {
   return {
     name: host.name,
     domains: host.domains.map((domain) => domain.toLowerCase()),
-    routes: host.routes.map((route, index) => routeEntry(route, levels, place.field("routes").item(index))),
+    routes: [
+      ...redirectToTls(host.requireTls, place.field("require_tls")),
+      ...host.routes.map((route, index) => routeEntry(route, levels, place.field("routes").item(index))),
+    ],
   };
+}
+
+/** Envoy's require_tls as a route before all others: whatever did not come over TLS is sent there. */
+function redirectToTls(requirement: TlsRequirement, place: Place): RouteEntryConfig[] {
+  if (requirement === TlsRequirement.NONE) return [];
+  place.require(requirement === TlsRequirement.ALL, "want NONE or ALL");
+  const nothing: HeaderMutation = { set: [], remove: [] };
+  return [{
+    name: "require_tls",
+    match: {
+      path: { kind: "prefix", value: "", ignoreCase: false },
+      headers: [{ name: ":scheme", matcher: { kind: "exact", value: "https", ignoreCase: false }, invert: true }],
+      queryParameters: [],
+      fraction: null,
+    },
+    action: {
+      kind: "redirect",
+      status: 301,
+      host: "",
+      port: 0,
+      scheme: "https",
+      path: "",
+      prefixRewrite: "",
+      stripQuery: false,
+    },
+    requestHeaders: nothing,
+    responseHeaders: nothing,
+    fault: null,
+  }];
 }
 
 function routeEntry(route: Route, levels: Levels, place: Place): RouteEntryConfig {

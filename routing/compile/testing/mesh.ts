@@ -1,7 +1,7 @@
 /** Meshes for tests, made from Istio YAML and short descriptions. */
 import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { parseAllDocuments } from "yaml";
-import type { DestinationRule, Resource, VirtualService } from "../../istio/types.ts";
+import type { DestinationRule, Gateway, Resource, VirtualService } from "../../istio/types.ts";
 import type { Endpoint, Mesh, MeshSettings, Protocol, Service } from "../../mesh.ts";
 import type { WorkloadNode } from "../../xds/node.ts";
 import { xdsRegistry } from "../../xds/registry.ts";
@@ -72,15 +72,15 @@ export function node(options: Partial<WorkloadNode> = {}): WorkloadNode {
   };
 }
 
-/** VirtualServices and DestinationRules from YAML, as the parser leaves them. */
-export function resources(yaml: string): (VirtualService | DestinationRule)[] {
+/** VirtualServices, DestinationRules and Gateways from YAML, as the parser leaves them. */
+export function resources(yaml: string): (VirtualService | DestinationRule | Gateway)[] {
   return parseAllDocuments(yaml).map((document) => {
-    const value = document.toJS() as Resource<"VirtualService" | "DestinationRule">;
+    const value = document.toJS() as Resource<"VirtualService" | "DestinationRule" | "Gateway">;
     return {
       ...value,
       metadata: { ...value.metadata, namespace: value.metadata.namespace ?? "default", labels: {}, annotations: {} },
       origin: { file: "test.yaml", line: 1, column: 1 },
-    } as VirtualService | DestinationRule;
+    } as VirtualService | DestinationRule | Gateway;
   });
 }
 
@@ -92,6 +92,7 @@ export function mesh(services: Service[], rules: Resource[] | string = [], chang
     services: new Map(services.map((each) => [each.hostname, each])),
     virtualServices: all.filter((rule): rule is VirtualService => rule.kind === "VirtualService"),
     destinationRules: all.filter((rule): rule is DestinationRule => rule.kind === "DestinationRule"),
+    gateways: all.filter((rule): rule is Gateway => rule.kind === "Gateway"),
   };
 }
 

@@ -2,7 +2,7 @@
 import { list, message, required } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
 import { integer, refine, type Schema, string } from "../../yaml/schema.ts";
-import type { Destination, HTTPRouteDestination } from "../types.ts";
+import type { Destination, HTTPRouteDestination, RouteDestination } from "../types.ts";
 import { headers } from "./headers.ts";
 import { dnsLabel, hostName, isAddress, portNumber } from "./names.ts";
 
@@ -25,11 +25,6 @@ const weight = integer(0, 2 ** 31 - 1);
 export const httpDestinations: Schema<HTTPRouteDestination[]> = weighted(
   message<HTTPRouteDestination>({ destination: required(destination), weight, headers }),
 );
-
-export interface RouteDestination {
-  destination: Destination;
-  weight?: number;
-}
 
 /** Of TLS and TCP routes. */
 export const routeDestinations: Schema<RouteDestination[]> = weighted(

@@ -19,8 +19,8 @@ export const virtualService: Schema<VirtualServiceSpec> = message<VirtualService
   hosts: list(string(virtualHost)),
   gateways,
   http: list(httpRoute),
-  tls: list<unknown>(tlsRoute),
-  tcp: list<unknown>(tcpRoute),
+  tls: list(tlsRoute),
+  tcp: list(tcpRoute),
   exportTo,
 }, (spec, cursor) => {
   const { node } = cursor.at("hosts");
@@ -49,7 +49,6 @@ function checkHosts({ hosts = [], gateways = ["mesh"] }: Partial<VirtualServiceS
 
 /** Without hosts it is a delegate, which has HTTP routes alone and no further delegation. */
 function checkDelegate(spec: Partial<VirtualServiceSpec>, cursor: Cursor): void {
-  const before = cursor.report.errors;
   for (const name of ["gateways", "tls", "tcp"]) {
     if (cursor.at(name).items().length > 0) {
       cursor.at("hosts").error(`is required: a VirtualService without hosts is a delegate, which has no ${name}`);
@@ -60,7 +59,4 @@ function checkDelegate(spec: Partial<VirtualServiceSpec>, cursor: Cursor): void 
     if (route.has("delegate")) route.atKey("delegate").error("a VirtualService without hosts cannot delegate further");
     if (spec.http !== undefined) refusePatterns(spec.http[index], route);
   });
-  if (cursor.report.errors === before) {
-    cursor.at("hosts").warning("without hosts this is a delegate: accepted but not in force in this version");
-  }
 }

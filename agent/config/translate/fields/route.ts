@@ -36,7 +36,7 @@ export const routeFields = [
   message(
     RouteConfigurationSchema,
     `name virtual_hosts ${headers} most_specific_header_mutations_wins max_direct_response_body_size_bytes
-     typed_per_filter_config`,
+     ignore_port_in_host_matching typed_per_filter_config`,
     {
       metadata: informs,
       validate_clusters:
@@ -45,7 +45,7 @@ export const routeFields = [
   ),
   message(
     VirtualHostSchema,
-    `name domains routes ${headers} typed_per_filter_config retry_policy
+    `name domains routes require_tls ${headers} typed_per_filter_config retry_policy
      include_request_attempt_count include_attempt_count_in_response`,
     {
       metadata: informs,

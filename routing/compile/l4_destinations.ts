@@ -1,0 +1,42 @@
+/** Where TCP and TLS routes send connections. */
+import type { RouteDestination } from "../istio/types.ts";
+import type { Filter } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { clusterName } from "../xds/names.ts";
+import type { Client } from "./destination_rules.ts";
+import type { MeshIndex } from "./mesh_index.ts";
+import { weightedTcpProxy } from "./tcp_proxy.ts";
+
+export interface L4Context {
+  index: MeshIndex;
+  client: Client;
+  /** Of the listener: the port of destinations that name none and have several. */
+  port: number;
+  /** The registry's name for a destination's host. */
+  hostname(host: string): string;
+  /** `place`: `[0].destination.host`, below the list of destinations. */
+  warn(place: string, message: string): void;
+}
+
+/** The TCP proxy to the destinations. To one that does not exist connections are closed. */
+export function destinationsFilter(route: readonly RouteDestination[], context: L4Context): Filter {
+  const { index, client, port } = context;
+  const clusters = route.flatMap(({ destination, weight }, place) => {
+    // A weight of 0 among several destinations means none of the connections.
+    if (route.length > 1 && !weight) return [];
+    const hostname = context.hostname(destination.host);
+    const service = index.service(hostname, client.namespace);
+    const target = destination.port?.number ?? (service?.ports.length === 1 ? service.ports[0].number : port);
+    const subset = destination.subset ?? "";
+    const at = `[${place}].destination`;
+    if (service === undefined) {
+      const seen = `is visible in namespace ${client.namespace}`;
+      context.warn(`${at}.host`, `no service ${JSON.stringify(hostname)} ${seen}`);
+    } else if (!service.ports.some(({ number }) => number === target)) {
+      context.warn(`${at}.port`, `service ${hostname} has no port ${target}`);
+    } else if (subset !== "" && !index.rulesFor(service, client).subsets.has(subset)) {
+      context.warn(`${at}.subset`, `no DestinationRule for ${hostname} defines subset ${JSON.stringify(subset)}`);
+    }
+    return [{ name: clusterName("outbound", target, subset, hostname), weight: weight || 1 }];
+  });
+  return weightedTcpProxy(clusters, clusters[0].name, index.mesh.settings);
+}
