@@ -7,7 +7,15 @@ import { claimLoopbackBlock, type LoopbackBlock } from "./harness/loopback.ts";
 import { Mesh } from "./harness/mesh.ts";
 import { joinByHand } from "./harness/join.ts";
 import type { CertificateFiles } from "./harness/openssl.ts";
-import { applicationsOf, bookinfoMachines, type Placement, port, proxyUrl, wholeBookinfo } from "./topology.ts";
+import {
+  applicationsOf,
+  bookinfoMachines,
+  gatewayPort,
+  type Placement,
+  port,
+  proxyUrl,
+  wholeBookinfo,
+} from "./topology.ts";
 
 /** Fields of an agent's access log line, as {@link meshConfig} asks for them; null: there is none. */
 export interface AccessLine {
@@ -149,6 +157,11 @@ export class BookinfoMesh implements AsyncDisposable {
   /** Entrance for people: the machine's address and the service's port, as for any caller outside the mesh. */
   get productPage(): string {
     return `http://${this.machines[0].address}:${port}/productpage`;
+  }
+
+  /** Entrance through the gateway, once its rules are in force. */
+  get gatewayPage(): string {
+    return `http://${this.machines[0].address}:${gatewayPort}/productpage`;
   }
 
   /** What every process said last of itself, for a failed check. */

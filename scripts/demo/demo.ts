@@ -2,6 +2,7 @@
 import { BookinfoMesh } from "./bookinfo_mesh.ts";
 import { controlPlaneSteps } from "./check/control_plane_steps.ts";
 import { faultSteps } from "./check/fault_steps.ts";
+import { gatewaySteps } from "./check/gateway_steps.ts";
 import { routingSteps } from "./check/routing_steps.ts";
 import { runSteps } from "./check/step.ts";
 import { tlsSteps } from "./check/tls_steps.ts";
@@ -12,7 +13,8 @@ const shortLived = "24s";
 
 async function check(stopped: AbortSignal): Promise<boolean> {
   await using bookinfo = await BookinfoMesh.start({ workloadCertificateTtl: shortLived });
-  const held = await runSteps(bookinfo, [...routingSteps, ...faultSteps, ...tlsSteps, ...controlPlaneSteps], stopped);
+  const steps = [...routingSteps, ...gatewaySteps, ...faultSteps, ...tlsSteps, ...controlPlaneSteps];
+  const held = await runSteps(bookinfo, steps, stopped);
   if (!held) console.log(bookinfo.logs());
   return held;
 }

@@ -4,6 +4,9 @@ import type { Machine, Workload } from "./harness/agent_file.ts";
 import type { LoopbackBlock } from "./harness/loopback.ts";
 
 export const port = 9080;
+/** Of the gateway, which the first machine's agent is besides. */
+export const gatewayAccount = "bookinfo-gateway";
+export const gatewayPort = 8080;
 export const httpProxyPort = 15_002;
 
 /** For each machine, the service and version of every workload on it; `anonymous`: see {@link Workload.anonymous}. */
@@ -21,6 +24,7 @@ export function bookinfoMachines(block: LoopbackBlock, placement: Placement): Ma
   return placement.map((applications, index) => ({
     name: `vm-${index + 1}`,
     address: block.machine(index + 1),
+    ...(index === 0 ? { gateway: { labels: { istio: "ingressgateway" }, serviceAccount: gatewayAccount } } : {}),
     workloads: applications.map(([service, version, identified], position): Workload => ({
       service,
       version,

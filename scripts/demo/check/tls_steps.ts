@@ -1,5 +1,5 @@
 /** Who speaks to whom: TLS version, identities on both sides, and who is refused. */
-import { spiffeId } from "../topology.ts";
+import { gatewayAccount, spiffeId } from "../topology.ts";
 import { sendPlain } from "../harness/plain_request.ts";
 import { certificateText, probeTls, selfSigned } from "../harness/openssl.ts";
 import { metricLines } from "./observe.ts";
@@ -72,8 +72,9 @@ const everyHopInTheLog: Step = {
   },
 };
 
-/** Who calls a service in bookinfo. */
+/** Who calls a service in bookinfo; the product page is called through the gateway. */
 function callersOf(service: string): string[] {
+  if (service === "productpage") return [spiffeId(gatewayAccount)];
   return hops.filter(({ to }) => to === service).map(({ from: [caller] }) => spiffeId(`bookinfo-${caller}`));
 }
 

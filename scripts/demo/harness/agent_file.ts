@@ -19,6 +19,8 @@ export interface Machine {
   /** What peers dial; also where operators reach the agent. */
   address: string;
   workloads: Workload[];
+  /** It serves Gateways that select these labels, as this service account. */
+  gateway?: { labels: Record<string, string>; serviceAccount: string };
 }
 
 export function agentFile(machine: Machine, controlPlane: string): string {
@@ -30,6 +32,7 @@ export function agentFile(machine: Machine, controlPlane: string): string {
       controlPlane,
       address: machine.address,
       localAddress: machine.address,
+      ...(machine.gateway === undefined ? {} : { gateway: machine.gateway }),
       workloads: machine.workloads.map((workload) => ({
         service: workload.service,
         namespace: workload.namespace ?? "default",

@@ -94,6 +94,7 @@ export class Mesh implements AsyncDisposable {
     const accounts = machine.workloads.map(({ namespace, serviceAccount }) =>
       `${namespace ?? "default"}/${serviceAccount}`
     );
+    if (machine.gateway !== undefined) accounts.push(`default/${machine.gateway.serviceAccount}`);
     await this.agentReady(machine, this.launchAgent(machine, await this.token(accounts)));
   }
 
