@@ -97,6 +97,6 @@ Deno.test("warns of every field that this version does not act on", () => {
   );
   assert.equal(resources.length, 1);
   assert.deepEqual(problems.map(({ severity, column, path }) => [severity, column, path]), [
-    ["warning", 42, "spec.http[0].retries.retryRemoteLocalities"],
+    ["warning", 48, "spec.http[0].retries.retryRemoteLocalities"],
   ]);
 });

@@ -7,6 +7,9 @@ import type { WorkloadNode } from "../../xds/node.ts";
 import { compileProxy } from "../proxy.ts";
 import { bookinfo, json, mesh, node, service } from "../testing/mesh.ts";
 
+// deno-lint-ignore no-explicit-any -- tests reach deep into JSON that xDS defines
+type Json = any;
+
 const edge = node({
   type: "router",
   workload: "edge",
@@ -50,13 +53,10 @@ function compile(yaml: string, { services = bookinfo(), of = edge }: { services?
 }
 
 /** `domain: first matching path of each route -> cluster`, in order. */
-// deno-lint-ignore no-explicit-any -- xDS as JSON
-const table = (hosts: any[]) =>
-  // deno-lint-ignore no-explicit-any -- xDS as JSON
-  Object.fromEntries(hosts.map((host: any) => [
+const table = (hosts: Json[]) =>
+  Object.fromEntries(hosts.map((host: Json) => [
     host.domains.join(),
-    // deno-lint-ignore no-explicit-any -- xDS as JSON
-    (host.routes ?? []).map(({ match, route }: any) => `${match.path ?? match.prefix} ${route.cluster.split("|")[3]}`),
+    (host.routes ?? []).map(({ match, route }: Json) => `${match.path ?? match.prefix} ${route.cluster.split("|")[3]}`),
   ]));
 
 const reviews = "reviews.default.svc.cluster.local";
@@ -182,15 +182,13 @@ Deno.test("servers with TLS share a port by server name; a name that is taken is
   );
   deepStrictEqual(warnings, ["Gateway/c servers[0]: port 443 has a server for a.example already: it is left out"]);
   const { filterChains } = listener("127.0.1.1_443");
-  // deno-lint-ignore no-explicit-any -- xDS as JSON
-  deepStrictEqual(filterChains.map(({ filterChainMatch }: any) => filterChainMatch.serverNames), [
+  deepStrictEqual(filterChains.map(({ filterChainMatch }: Json) => filterChainMatch.serverNames), [
     ["a.example"],
     ["b.example", "c.example"],
   ]);
   deepStrictEqual([...snapshot.routes.keys()], ["https.443.https.a.default", "https.443.https-b.b.default"]);
   const contexts = filterChains.map(
-    // deno-lint-ignore no-explicit-any -- xDS as JSON
-    ({ transportSocket }: any) => transportSocket.typedConfig,
+    ({ transportSocket }: Json) => transportSocket.typedConfig,
   );
   strictEqual(contexts[0].commonTlsContext.tlsCertificateSdsSecretConfigs[0].name, "kubernetes://shop");
   strictEqual(contexts[0].requireClientCertificate, false);
@@ -260,9 +258,8 @@ Deno.test("TLS that passes through goes where TLS routes say, and a server name 
       ),
   );
   const chains = listener("127.0.1.1_443").filterChains;
-  // deno-lint-ignore no-explicit-any -- xDS as JSON
   deepStrictEqual(
-    chains.map((chain: any) => [
+    chains.map((chain: Json) => [
       chain.filterChainMatch.serverNames.join(),
       chain.filters[0].typedConfig.cluster,
       chain.transportSocket,
