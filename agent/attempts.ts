@@ -5,7 +5,7 @@
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { ClusterSlot, HostSlot } from "./config/shared_memory.ts";
 import { Flag } from "./respond/outcome.ts";
-import type { RetryPolicy } from "../routing/resilience/retry.ts";
+import { type RetryPolicy, withinBudget } from "../routing/resilience/retry.ts";
 
 export class Attempts {
   /** So far, the present one included. */
@@ -40,10 +40,13 @@ export class Attempts {
    */
   retry(policy: RetryPolicy, cluster: Cluster, host: Host): number {
     if (this.count > policy.numRetries) return Flag.URX;
-    const { shared, config: { slot, circuitBreakers } } = cluster;
+    const { shared, config: { slot } } = cluster;
     if (!this.#retrying) {
       // As in Envoy the response that there is goes to the caller, and the flag tells what kept it from being retried.
-      if (Atomics.load(shared, slot + ClusterSlot.activeRetries) >= circuitBreakers.maxRetries) return Flag.UO;
+      if (!hasRoom(cluster)) {
+        Atomics.add(shared, slot + ClusterSlot.retryOverflows, 1);
+        return Flag.UO;
+      }
       this.#retrying = true;
       Atomics.add(shared, slot + ClusterSlot.activeRetries, 1);
     }
@@ -62,4 +65,14 @@ export class Attempts {
     this.replayable = true;
     if (this.#tried.length > 0) this.#tried = [];
   }
+}
+
+/** Whether the cluster's limit leaves room for another retry. */
+function hasRoom({ shared, config: { slot, circuitBreakers } }: Cluster): boolean {
+  const active = Atomics.load(shared, slot + ClusterSlot.activeRetries);
+  const { maxRetries, retryBudget } = circuitBreakers;
+  if (retryBudget === undefined) return active < maxRetries;
+  const requests = Atomics.load(shared, slot + ClusterSlot.activeRequests) +
+    Atomics.load(shared, slot + ClusterSlot.pendingRequests);
+  return withinBudget(retryBudget, active, requests);
 }

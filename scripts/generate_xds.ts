@@ -53,6 +53,16 @@ function modified(path: string): number {
   }
 }
 
+/** Adds to a message of Envoy's what its newer releases have and the package's copy does not. */
+function addField(path: string, message: string, name: string, fields: string, imported: string): void {
+  const file = join(work, "envoy-api", path);
+  let text = Deno.readTextFileSync(file);
+  if (!text.includes(message)) throw new Error(`${path} has no ${JSON.stringify(message)}: see whether it has moved`);
+  if (text.includes(` ${name} =`)) return;
+  if (!text.includes(`import "${imported}"`)) text = text.replace(/^import /m, `import "${imported}";\nimport `);
+  Deno.writeTextFileSync(file, text.replace(message, `${message}\n${fields}`));
+}
+
 const newest = Math.max(modified(fileURLToPath(import.meta.url)), modified(join(root, "deno.json")));
 if (modified(stamp) > newest && !Deno.args.includes("--force")) Deno.exit(0);
 
@@ -74,6 +84,24 @@ try {
       text.replace(/message StringRules \{/, "message StringRules {\n    optional bool ignore_empty = 26;\n"),
     );
   }
+
+  addField(
+    "envoy/config/cluster/v3/circuit_breaker.proto",
+    "message RetryBudget {",
+    "budget_interval",
+    "google.protobuf.Duration budget_interval = 3;",
+    "google/protobuf/duration.proto",
+  );
+  addField(
+    "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
+    "message HttpProtocolOptions {",
+    "outlier_detection",
+    `message OutlierDetection {
+      config.common.matcher.v3.MatchPredicate error_matcher = 1;
+    }
+    OutlierDetection outlier_detection = 8;`,
+    "envoy/config/common/matcher/v3/matcher.proto",
+  );
 
   Deno.writeTextFileSync(
     join(work, "buf.yaml"),

@@ -15,7 +15,7 @@ export function recordResponse(cluster: Cluster, host: Host, status: number): vo
   if (status >= 500) Atomics.add(shared, host.slot + HostSlot.errors, 1);
   const detection = cluster.config.outlierDetection;
   if (detection === null) return;
-  judge(cluster, host, detection, status);
+  judge(cluster, host, detection, judgedStatus(detection, status));
   if (detection.splitExternalLocalOriginErrors) judgeLocal(cluster, host, detection, true);
 }
 
@@ -35,6 +35,12 @@ export function recordLocalFailure(cluster: Cluster, host: Host): void {
   if (detection.splitExternalLocalOriginErrors) judgeLocal(cluster, host, detection, false);
   // Without the split it counts as a 503 would.
   else judge(cluster, host, detection, 503);
+}
+
+/** Where statuses are named that count as errors, they do whatever they are, and others do not. */
+function judgedStatus({ errorStatuses }: OutlierDetectionConfig, status: number): number {
+  if (errorStatuses === undefined) return status;
+  return errorStatuses.includes(status) ? Math.max(status, 500) : 200;
 }
 
 function judge(cluster: Cluster, host: Host, detection: OutlierDetectionConfig, status: number): void {

@@ -8,6 +8,7 @@
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
+import type { RetryBudget } from "../../routing/resilience/retry.ts";
 import type { RouteTimeouts } from "../../routing/resilience/timeouts.ts";
 
 /** One workload of this agent as the data plane knows it: an xDS node with its own listeners, clusters and routes. */
@@ -430,6 +431,8 @@ export interface ClusterConfig {
     maxPendingRequests: number;
     maxRequests: number;
     maxRetries: number;
+    /** Where it is set it stands in the place of `maxRetries`; absent: it is not. */
+    retryBudget?: RetryBudget;
   };
   /** 0: no limit. */
   maxRequestsPerConnection: number;
@@ -513,6 +516,8 @@ export interface OutlierDetectionConfig {
   baseEjectionTime: number;
   maxEjectionTime: number;
   maxEjectionPercent: number;
+  /** Statuses that count as errors, in the place of 500 and above; absent: those. */
+  errorStatuses?: number[];
   /** Percent of the findings of each detector by number that lead to an ejection; absent: 100. */
   enforcingConsecutive5xx?: number;
   enforcingConsecutiveGatewayFailure?: number;

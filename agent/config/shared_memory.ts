@@ -30,7 +30,9 @@ export const ClusterSlot = {
   /** Copies of requests that were mirrored here, and those of them that were given up. */
   shadows: 11,
   shadowDrops: 12,
-  length: 13,
+  /** Retries that the limit on them has held back. */
+  retryOverflows: 13,
+  length: 14,
 } as const;
 
 /** Counters of one endpoint, at `slot + …`. */

@@ -12,6 +12,7 @@ const clusterTotals = {
   upstream_rq_pending_active: ClusterSlot.pendingRequests,
   upstream_rq_total: ClusterSlot.requests,
   upstream_rq_retry: ClusterSlot.retries,
+  upstream_rq_retry_overflow: ClusterSlot.retryOverflows,
   upstream_cx_overflow: ClusterSlot.overflows,
   upstream_rq_shadow: ClusterSlot.shadows,
   upstream_rq_shadow_dropped: ClusterSlot.shadowDrops,

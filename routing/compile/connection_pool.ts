@@ -7,6 +7,7 @@ import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from "../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type { EffectivePolicy } from "./traffic_policy.ts";
 import { packAny } from "../xds/resources.ts";
 
 /** Istio's "no limit" for every threshold. Envoy's own limit of 3 retries proved too low when endpoints come and go. */
@@ -31,7 +32,7 @@ export interface UpstreamProtocol {
  * @param connectTimeout the mesh's own, in milliseconds, where the settings name none
  */
 export function connectionPoolFields(
-  settings: ConnectionPoolSettings | undefined,
+  { connectionPool: settings, outlierDetection, retryBudget }: EffectivePolicy,
   connectTimeout: number,
   protocol: UpstreamProtocol,
 ) {
@@ -47,6 +48,10 @@ export function connectionPoolFields(
         maxPendingRequests: http?.http1MaxPendingRequests || NO_LIMIT,
         maxRequests: http?.http2MaxRequests || NO_LIMIT,
         maxRetries: http?.maxRetries || NO_LIMIT,
+        retryBudget: retryBudget === undefined ? undefined : {
+          budgetPercent: { value: retryBudget.percent ?? 20 },
+          minRetryConcurrency: retryBudget.minRetryConcurrency ?? 3,
+        },
       }],
     },
     upstreamConnectionOptions: keepalive === undefined ? undefined : {
@@ -56,7 +61,11 @@ export function connectionPoolFields(
         keepaliveInterval: seconds(keepalive.interval),
       },
     },
-    typedExtensionProtocolOptions: protocolOptions(settings, protocol),
+    typedExtensionProtocolOptions: protocolOptions(
+      settings,
+      protocol,
+      outlierDetection?.outlierDetectionHttpErrorCodes ?? [],
+    ),
   };
 }
 
@@ -64,17 +73,20 @@ export function connectionPoolFields(
 function protocolOptions(
   settings: ConnectionPoolSettings | undefined,
   { http2, autoSni = false, autoSanValidation = false }: UpstreamProtocol,
+  errorCodes: readonly number[],
 ): Record<string, Any> {
   const idleTimeout = settings?.http?.idleTimeout ?? settings?.tcp?.idleTimeout;
   const maxRequests = settings?.http?.maxRequestsPerConnection || undefined;
   const byAuthority = autoSni || autoSanValidation;
-  if (!http2 && !byAuthority && idleTimeout === undefined && maxRequests === undefined) return {};
+  const plain = !http2 && !byAuthority && errorCodes.length === 0;
+  if (plain && idleTimeout === undefined && maxRequests === undefined) return {};
   const options: HttpProtocolOptions = create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: idleTimeout === undefined && maxRequests === undefined ? undefined : {
       idleTimeout: idleTimeout === undefined ? undefined : durationFromMs(parseDuration(idleTimeout)),
       maxRequestsPerConnection: maxRequests,
     },
     upstreamHttpProtocolOptions: byAuthority ? { autoSni, autoSanValidation } : undefined,
+    outlierDetection: errorCodes.length === 0 ? undefined : errorDetection(errorCodes),
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",
       value: {
@@ -85,6 +97,26 @@ function protocolOptions(
     },
   });
   return { [HTTP_PROTOCOL_OPTIONS]: packAny(HttpProtocolOptionsSchema, options) };
+}
+
+/** These statuses are errors for outlier detection, and no others. */
+function errorDetection(codes: readonly number[]) {
+  return {
+    errorMatcher: {
+      rule: {
+        case: "httpResponseHeadersMatch" as const,
+        value: {
+          headers: [{
+            name: ":status",
+            headerMatchSpecifier: {
+              case: "stringMatch" as const,
+              value: { matchPattern: { case: "safeRegex" as const, value: { regex: codes.join("|") } } },
+            },
+          }],
+        },
+      },
+    },
+  };
 }
 
 function seconds(duration: string | undefined): number | undefined {

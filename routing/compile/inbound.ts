@@ -118,7 +118,7 @@ function inboundCluster(mesh: Mesh, node: WorkloadNode, port: WorkloadPort, host
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-    ...connectionPoolFields(policy.connectionPool, mesh.settings.connectTimeout, { http2 }),
+    ...connectionPoolFields({ connectionPool: policy.connectionPool }, mesh.settings.connectTimeout, { http2 }),
     loadAssignment: {
       clusterName: name,
       endpoints: [{

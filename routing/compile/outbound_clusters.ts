@@ -95,7 +95,7 @@ function compileCluster(name: string, input: ClusterInput): Cluster {
     name,
     ...discovery(name, input),
     ...loadBalancing(policy.loadBalancer),
-    ...connectionPoolFields(policy.connectionPool, settings.connectTimeout, {
+    ...connectionPoolFields(policy, settings.connectTimeout, {
       http2: isHttp2(port.protocol),
       ...namesByAuthority(policy.tls, port.protocol),
     }),

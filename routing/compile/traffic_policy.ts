@@ -5,6 +5,7 @@ import type {
   LoadBalancerSettings,
   OutlierDetection,
   PortTrafficPolicy,
+  RetryBudget,
   TrafficPolicy,
 } from "../istio/types.ts";
 
@@ -14,6 +15,7 @@ export interface EffectivePolicy {
   connectionPool?: ConnectionPoolSettings;
   outlierDetection?: OutlierDetection;
   tls?: ClientTLSSettings;
+  retryBudget?: RetryBudget;
 }
 
 /**
@@ -27,7 +29,10 @@ export function effectivePolicy(
   subset: TrafficPolicy | undefined,
   port: number,
 ): EffectivePolicy {
-  return override(override({}, rule, port), subset, port);
+  const policy = override(override({}, rule, port), subset, port);
+  // There is none for a port, so that none takes its place.
+  const retryBudget = subset?.retryBudget ?? rule?.retryBudget;
+  return retryBudget === undefined ? policy : { ...policy, retryBudget };
 }
 
 function override(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: number): EffectivePolicy {

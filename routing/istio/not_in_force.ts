@@ -36,7 +36,6 @@ const trafficPolicy: NotInForce[] = [
   { field: "connectionPool.http.maxConcurrentStreams" },
   { field: "connectionPool.http.http2KeepAlive" },
   { field: "outlierDetection.consecutiveErrors" },
-  { field: "outlierDetection.outlierDetectionHttpErrorCodes" },
 ];
 
 const wholePolicy: NotInForce[] = [
@@ -44,7 +43,7 @@ const wholePolicy: NotInForce[] = [
   ...under("portLevelSettings[]", trafficPolicy),
   { field: "tunnel" },
   { field: "proxyProtocol" },
-  { field: "retryBudget" },
+  { field: "retryBudget.budgetInterval", values: /[1-9]/ },
 ];
 
 const destinationRule: NotInForce[] = [

@@ -219,7 +219,13 @@ export interface TrafficPolicy extends Omit<PortTrafficPolicy, "port"> {
   portLevelSettings?: PortTrafficPolicy[];
   tunnel?: { protocol?: string; targetHost: string; targetPort: number };
   proxyProtocol?: { version?: "V1" | "V2" };
-  retryBudget?: { percent?: number; minRetryConcurrency?: number; budgetInterval?: string };
+  retryBudget?: RetryBudget;
+}
+
+export interface RetryBudget {
+  percent?: number;
+  minRetryConcurrency?: number;
+  budgetInterval?: string;
 }
 
 export interface LoadBalancerSettings {

@@ -122,6 +122,19 @@ export function retriesResponse(
   return grpcStatus > 0 && (on & (grpcConditions[grpcStatus] ?? 0)) !== 0;
 }
 
+/** How many retries may be under way at once, by how much else is. */
+export interface RetryBudget {
+  /** Of active and waiting requests. */
+  percent: number;
+  /** So many may always be. */
+  minimumConcurrency: number;
+}
+
+/** Whether there may be one more retry than the `active` ones, beside so many active and waiting `requests`. */
+export function withinBudget(budget: RetryBudget, active: number, requests: number): boolean {
+  return active < Math.max(Math.floor(requests * budget.percent / 100), budget.minimumConcurrency);
+}
+
 /** Whether an attempt that ended without a response is tried again. */
 export function retriesFailure(policy: RetryPolicy, failure: AttemptFailure): boolean {
   // An open circuit breaker is there to keep requests away.

@@ -6,6 +6,7 @@ import {
   compileRetryPolicy,
   retriesFailure,
   retriesResponse,
+  withinBudget,
 } from "./retry.ts";
 
 function policy(retryOn: string[], retriableStatusCodes: number[] = []) {
@@ -111,4 +112,11 @@ Deno.test("what another rate limit refused is tried again only where the policy 
   assert.ok(!retriesResponse(policy(["5xx", "retriable-status-codes"], [429]), 429, -1, true));
   assert.ok(retriesResponse(policy(["envoy-ratelimited"]), 429, -1, true));
   assert.ok(!retriesResponse(policy(["envoy-ratelimited"]), 429, -1));
+});
+
+Deno.test("a budget is a share of the requests under way, and never less than its minimum", () => {
+  const budget = { percent: 20, minimumConcurrency: 3 };
+  assert.deepEqual([2, 3].map((active) => withinBudget(budget, active, 0)), [true, false]);
+  assert.deepEqual([19, 20].map((active) => withinBudget(budget, active, 100)), [true, false]);
+  assert.ok(!withinBudget({ percent: 0, minimumConcurrency: 0 }, 0, 100));
 });

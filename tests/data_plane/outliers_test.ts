@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { OutlierDetectionConfig } from "../../agent/config/model.ts";
 import { ClusterSlot, HostSlot } from "../../agent/config/shared_memory.ts";
+import { CompiledService, NamedBackend } from "./compiled_service.ts";
 import { Backend, freePort, TestProxy } from "./harness.ts";
 import { until } from "./raw_sockets.ts";
 
@@ -123,4 +124,16 @@ Deno.test("an ejected host comes back when its time is over", async () => {
   await until(async () => (await statuses(port, 1))[0] === 200, "the host is back");
   assert.deepEqual(new Set(await statuses(port, 10)), new Set([200]));
   assert.equal(proxy.clusterCounter(ClusterSlot.ejectedHosts), 0);
+});
+
+Deno.test("where a rule names the statuses that are errors, those count, whatever they are, and no others", async () => {
+  await using backend = new NamedBackend("a");
+  const codes = "{ consecutive5xxErrors: 2, maxEjectionPercent: 100, outlierDetectionHttpErrorCodes: [404, 418] }";
+  await using service = await CompiledService.start([[backend]], { trafficPolicy: `{ outlierDetection: ${codes} }` });
+  const answers: number[] = [];
+  for (const status of [500, 500, 500, 404, 200, 418, 500, 404, 418, 200]) {
+    backend.answer.status = status;
+    answers.push((await service.request()).status);
+  }
+  assert.deepEqual(answers, [500, 500, 500, 404, 200, 418, 500, 404, 418, 503]);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { RetryConfig } from "../../agent/config/model.ts";
 import { ClusterSlot } from "../../agent/config/shared_memory.ts";
+import { CompiledService, NamedBackend } from "./compiled_service.ts";
 import { Backend, freePort, TestProxy } from "./harness.ts";
 import { exchangeUntilEnd, RawBackend, statusOf, until } from "./raw_sockets.ts";
 
@@ -187,4 +188,51 @@ Deno.test("no more retries are under way at once than the circuit breaker allows
   assert.equal(proxy.clusterCounter(ClusterSlot.retries), 0);
   // As in Envoy the host's answer goes to the caller, and the flag says what kept it from another attempt.
   assert.deepEqual(proxy.recorded(), { "503 UO": 10 });
+});
+
+Deno.test("a rule's retry budget stands in the place of the limit on retries", async () => {
+  const budgets: [budget: string, requests: number, flags: string][] = [
+    ["{ percent: 0, minRetryConcurrency: 0 }", 1, "503 UO"],
+    ["{ percent: 0, minRetryConcurrency: 1 }", 3, "503 URX"],
+    ["{ percent: 0 }", 3, "503 URX"],
+    // The request itself is still active when its retry is asked for.
+    ["{ percent: 100, minRetryConcurrency: 0 }", 3, "503 URX"],
+  ];
+  for (const [budget, requests, flags] of budgets) {
+    await using backend = new NamedBackend("a", { status: 503 });
+    await using service = await CompiledService.start([[backend]], { trafficPolicy: `{ retryBudget: ${budget} }` });
+    assert.equal((await service.request()).status, 503);
+    assert.equal(backend.requests, requests, budget);
+    assert.deepEqual(service.proxy.recorded(), { [flags]: 1 }, budget);
+  }
+});
+
+Deno.test("a retry budget of so many percent lets as many of the requests under way be retries", async () => {
+  let waiting = 0;
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    waiting++;
+    await until(() => waiting >= 10, "all first attempts");
+    await connection.send("HTTP/1.1 503 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  });
+  const circuitBreakers = {
+    maxConnections: 100,
+    maxPendingRequests: 100,
+    maxRequests: 100,
+    maxRetries: 0,
+    retryBudget: { percent: 30, minimumConcurrency: 0 },
+  };
+  const policy = retry(["5xx"], { numRetries: 1, backOffBase: 2000, backOffMax: 2000 });
+  const { proxy, port } = await TestProxy.simple([backend.port], {
+    action: { retry: policy },
+    cluster: { circuitBreakers },
+  });
+  await using _ = proxy;
+  await Promise.all(
+    Array.from({ length: 10 }, () => exchangeUntilEnd(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")),
+  );
+  const { "503 UO": refused, "503 URX": retried } = proxy.recorded();
+  assert.equal(refused + retried, 10);
+  // The first answer comes while ten are active, later ones while fewer are.
+  assert.ok(retried >= 1 && retried <= 3, `${retried}`);
 });

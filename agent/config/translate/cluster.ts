@@ -11,12 +11,15 @@ import {
   type TransportSocket,
 } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
+import type { RetryBudget } from "../../../routing/resilience/retry.ts";
+import type { CircuitBreakers_Thresholds_RetryBudget } from "../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
 import type { ClusterConfig, DnsConfig, SecretConfig } from "../model.ts";
 import { dnsConfig, isResolved } from "./dns.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
+import { errorStatuses } from "./error_statuses.ts";
 import { healthCheck } from "./health_check.ts";
 import { loadBalancing } from "./load_balancing.ts";
 import { outlierDetection } from "./outlier_detection.ts";
@@ -54,6 +57,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const { name, commonLbConfig } = resource;
   const secrets: SecretConfig[] = [];
   const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
+  const errors = errorStatuses(resource.typedExtensionProtocolOptions[protocolOptions], place.key(protocolOptions));
   const cluster: SlotlessCluster = {
     name,
     type,
@@ -67,11 +71,11 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
       };
     }),
     ...transportSocket(resource.transportSocket, place.field("transport_socket"), secrets),
-    circuitBreakers: circuitBreakers(resource),
+    circuitBreakers: circuitBreakers(resource, place.field("circuit_breakers")),
     ...httpOptions(resource, place.field("typed_extension_protocol_options")),
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
     ...healthCheck(resource.healthChecks, place.field("health_checks")),
-    outlierDetection: outlierDetection(resource.outlierDetection, place.field("outlier_detection")),
+    outlierDetection: outlierDetection(resource.outlierDetection, errors, place.field("outlier_detection")),
     service: destinationService(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),
     ...(commonLbConfig?.localityConfigSpecifier.case === "localityWeightedLbConfig" ? { localityWeighted: true } : {}),
@@ -120,14 +124,21 @@ function clusterType(resource: Cluster, place: Place): ClusterConfig["type"] {
 }
 
 /** Of the two priorities only DEFAULT: no route can have the other. */
-function circuitBreakers({ circuitBreakers }: Cluster): ClusterConfig["circuitBreakers"] {
+function circuitBreakers({ circuitBreakers }: Cluster, place: Place): ClusterConfig["circuitBreakers"] {
   const limits = circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT);
   return {
     maxConnections: limits?.maxConnections ?? 1024,
     maxPendingRequests: limits?.maxPendingRequests ?? 1024,
     maxRequests: limits?.maxRequests ?? 1024,
     maxRetries: limits?.maxRetries ?? 3,
+    ...(limits?.retryBudget === undefined ? {} : { retryBudget: retryBudget(limits.retryBudget, place) }),
   };
+}
+
+function retryBudget(budget: CircuitBreakers_Thresholds_RetryBudget, place: Place): RetryBudget {
+  const percent = budget.budgetPercent?.value ?? 20;
+  place.field("retry_budget.budget_percent").require(percent >= 0 && percent <= 100, "want a percentage");
+  return { percent, minimumConcurrency: budget.minRetryConcurrency ?? 3 };
 }
 
 function httpOptions(

@@ -346,3 +346,54 @@ Deno.test("takes names with how they are resolved, by Envoy's defaults", () => {
 function named(address: string): JsonObject {
   return { endpoint: { address: { socketAddress: { address, portValue: 80 } } } };
 }
+
+function withErrorMatcher(errorMatcher: JsonObject): JsonObject {
+  const type = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  return {
+    name: "c",
+    outlierDetection: {},
+    typedExtensionProtocolOptions: {
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": type,
+        explicitHttpConfig: { httpProtocolOptions: {} },
+        outlierDetection: { errorMatcher },
+      },
+    },
+  };
+}
+
+const status = (...headers: JsonObject[]): JsonObject => ({
+  httpResponseHeadersMatch: { headers: headers.map((header) => ({ name: ":status", ...header })) },
+});
+
+Deno.test("which statuses are errors is asked of the matcher for each", () => {
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+  const cases: [JsonObject, number[]][] = [
+    [status({ stringMatch: { exact: "404" } }), [404]],
+    [status({ stringMatch: { safeRegex: { regex: "404|5.." } } }), [404, ...range(500, 600)]],
+    [status({ stringMatch: { prefix: "5" } }, { stringMatch: { suffix: "3" }, invertMatch: true }), [
+      ...range(500, 600).filter((code) => code % 10 !== 3),
+    ]],
+    [{ notMatch: status({ stringMatch: { prefix: "2" } }) }, [...range(100, 200), ...range(300, 600)]],
+    [{ orMatch: { rules: [status({ exactMatch: "418" }), status({ exactMatch: "404" })] } }, [404, 418]],
+    [{ andMatch: { rules: [{ anyMatch: true }, status({ exactMatch: "404" })] } }, [404]],
+  ];
+  for (const [matcher, expected] of cases) {
+    const { cluster } = translateCluster(message(ClusterSchema, withErrorMatcher(matcher)));
+    assert.deepEqual(cluster.outlierDetection?.errorStatuses, expected, JSON.stringify(matcher));
+  }
+  const onAnother = withErrorMatcher({ httpResponseHeadersMatch: { headers: [{ name: "x-a", exactMatch: "1" }] } });
+  const refused = refusedAt(() => translateCluster(message(ClusterSchema, onAnother)));
+  assert.match(refused, /error_matcher\.http_response_headers_match\.headers\[0\]\.name$/);
+});
+
+Deno.test("a retry budget has Envoy's defaults", () => {
+  const budgetOf = (retryBudget: JsonObject) =>
+    translateCluster(message(ClusterSchema, { name: "c", circuitBreakers: { thresholds: [{ retryBudget }] } })).cluster
+      .circuitBreakers.retryBudget;
+  assert.deepEqual(budgetOf({}), { percent: 20, minimumConcurrency: 3 });
+  assert.deepEqual(budgetOf({ budgetPercent: { value: 7.5 }, minRetryConcurrency: 0 }), {
+    percent: 7.5,
+    minimumConcurrency: 0,
+  });
+});

@@ -6,9 +6,10 @@ import { milliseconds, positiveMilliseconds } from "./values.ts";
 
 const defaultMaxEjectionTime = 300_000;
 
-/** The detectors with their thresholds; one that is never enforced is off. */
+/** The detectors with their thresholds; one that is never enforced is off. `errors`: statuses that count as such. */
 export function outlierDetection(
   detection: OutlierDetection | undefined,
+  errors: number[] | undefined,
   place: Place,
 ): OutlierDetectionConfig | null {
   if (detection === undefined) return null;
@@ -68,6 +69,7 @@ export function outlierDetection(
     baseEjectionTime,
     maxEjectionTime,
     maxEjectionPercent,
+    ...(errors !== undefined && { errorStatuses: errors }),
     ...(isPart(enforcing5xx) && { enforcingConsecutive5xx: enforcing5xx }),
     ...(isPart(enforcingGateway) && { enforcingConsecutiveGatewayFailure: enforcingGateway }),
     ...(isPart(enforcingLocal) && { enforcingConsecutiveLocalOriginFailure: enforcingLocal }),

@@ -53,7 +53,7 @@ function pathMatch({ pathSpecifier, caseSensitive }: RouteMatch, place: Place): 
  * treat_missing_header_as_empty is set. Here a condition on a value does not hold without one and is then inverted, so
  * an inverted one asks for presence besides.
  */
-function headerMatchers(header: HeaderMatcher, place: Place): NamedMatcher[] {
+export function headerMatchers(header: HeaderMatcher, place: Place): NamedMatcher[] {
   place.field("name").require(header.name !== "", "want a name");
   const name = header.name.toLowerCase();
   const { invertMatch: invert, treatMissingHeaderAsEmpty: missingIsEmpty, headerMatchSpecifier: specifier } = header;

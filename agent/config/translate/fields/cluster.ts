@@ -4,6 +4,7 @@ import {
   UpstreamHttpProtocolOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import {
+  CircuitBreakers_Thresholds_RetryBudgetSchema,
   CircuitBreakers_ThresholdsSchema,
   CircuitBreakersSchema,
 } from "../../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
@@ -21,6 +22,11 @@ import {
   ClusterSchema,
   UpstreamConnectionOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import {
+  HttpHeadersMatchSchema,
+  MatchPredicate_MatchSetSchema,
+  MatchPredicateSchema,
+} from "../../../../routing/xds/gen/envoy/config/common/matcher/v3/matcher_pb.ts";
 import { OutlierDetectionSchema } from "../../../../routing/xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { RuntimeDoubleSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { TcpKeepaliveSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
@@ -32,6 +38,7 @@ import {
 import { Int64RangeSchema } from "../../../../routing/xds/gen/envoy/type/v3/range_pb.ts";
 import {
   HttpProtocolOptions_ExplicitHttpConfigSchema,
+  HttpProtocolOptions_OutlierDetectionSchema,
   HttpProtocolOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { message } from "./message_fields.ts";
@@ -77,9 +84,10 @@ export const clusterFields = [
   message(CircuitBreakersSchema, "thresholds"),
   message(
     CircuitBreakers_ThresholdsSchema,
-    "priority max_connections max_pending_requests max_requests max_retries",
+    "priority max_connections max_pending_requests max_requests max_retries retry_budget",
     { track_remaining: "changes statistics that skiff does not keep" },
   ),
+  message(CircuitBreakers_Thresholds_RetryBudgetSchema, "budget_percent min_retry_concurrency"),
   message(
     OutlierDetectionSchema,
     `consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate
@@ -93,9 +101,13 @@ export const clusterFields = [
   message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
   message(
     HttpProtocolOptionsSchema,
-    "common_http_protocol_options explicit_http_config upstream_http_protocol_options",
+    "common_http_protocol_options explicit_http_config upstream_http_protocol_options outlier_detection",
   ),
   message(UpstreamHttpProtocolOptionsSchema, "auto_sni auto_san_validation"),
+  message(HttpProtocolOptions_OutlierDetectionSchema, "error_matcher"),
+  message(MatchPredicateSchema, "or_match and_match not_match any_match http_response_headers_match"),
+  message(MatchPredicate_MatchSetSchema, "rules"),
+  message(HttpHeadersMatchSchema, "headers"),
   message(HttpProtocolOptions_ExplicitHttpConfigSchema, "http_protocol_options http2_protocol_options"),
   message(Http2ProtocolOptionsSchema, "max_concurrent_streams"),
 ];
