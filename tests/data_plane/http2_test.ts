@@ -276,7 +276,7 @@ Deno.test("what is under way finishes after GOAWAY, what comes after it is not s
   const before = await client.open(request("/before", "POST", ["content-length", "4"]), false);
   await until(() => backend.received.includes("/before"), "the request upstream");
   void proxy.threads.apply({ kind: "drain", timeout: 20_000 });
-  await until(() => client.goneAway !== null, "GOAWAY");
+  await until(() => client.count(FrameType.goAway) === 2, "the second GOAWAY");
   assert.equal(client.goneAway, ErrorCode.noError);
   const after = await client.open(request("/after", "POST"), false);
   await client.send(data(after.stream, "late", false), headers(after.stream, [["x-late", "1"]], true));

@@ -113,6 +113,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   protected abstract readonly servesPeer: boolean;
   /** The peer does not read what it has asked for. */
   protected onStalled(): void {}
+  /** The peer has answered a PING of ours, and with it seen all that went before. */
+  protected onPingAck(): void {}
   /** A header block has begun that is to be continued. */
   protected onPartialBlock(): void {}
 
@@ -369,7 +371,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   #onPing(bytes: Uint8Array, flags: number, id: number, start: number, end: number): void {
     if (id !== 0) return this.connectionError(ErrorCode.protocolError);
     if (end - start !== 8) return this.connectionError(ErrorCode.frameSizeError);
-    if ((flags & FrameFlag.ack) !== 0) return;
+    if ((flags & FrameFlag.ack) !== 0) return this.onPingAck();
     this.frames.pingAck(bytes, start);
     this.#countReply();
   }

@@ -87,6 +87,13 @@ export class FrameWriter {
     this.out.append(bytes, offset, 8);
   }
 
+  /** A PING of our own; what it carries is of no account. */
+  ping(): void {
+    this.header(8, FrameType.ping, 0, 0);
+    this.#word(0);
+    this.#word(0);
+  }
+
   windowUpdate(stream: number, increment: number): void {
     this.header(4, FrameType.windowUpdate, 0, stream);
     this.#word(increment);

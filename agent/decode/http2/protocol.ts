@@ -65,6 +65,8 @@ export const Limit = {
   /** Streams that a peer may reset (or make us reset) before it has let as many finish. */
   prematureResets: 100,
   settingsTimeout: 10_000,
+  /** How long a peer may go on opening streams after it has been told not to (Envoy's default `drain_timeout`). */
+  drainNotice: 5000,
 } as const;
 
 /** RFC 9113 §3.4. */

@@ -4,7 +4,7 @@ import type { Socket } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import type { DataThread } from "../../worker/thread.ts";
 import { Http2Connection } from "./connection.ts";
-import { ErrorCode, Limit, preface, Setting } from "./protocol.ts";
+import { ErrorCode, Limit, maximumWindow, preface, Setting } from "./protocol.ts";
 import { Http2ServerStream } from "./server_stream.ts";
 
 /** A timer for what has no limit. */
@@ -14,6 +14,10 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   protected override readonly servesPeer = true;
   #prefaceDone = false;
   readonly #start: number;
+  /** Requests taken so far. */
+  #requests = 0;
+  /** Since when the peer has known that it is to open no more streams; -1: it does not. */
+  #noticeGiven = -1;
   /** When the last stream ended. */
   #idleSince: number;
   /** When the timer fires, on the loop's clock. */
@@ -25,6 +29,8 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     thread.downstreams.add(this);
     this.greet(Setting.maxConcurrentStreams, Limit.concurrentStreams, Setting.enableConnectProtocol, 1);
     this.#lookAgain(this.#start + Limit.settingsTimeout);
+    this.#isOver(this.#start, link.chain.http.idleTimeout);
+    this.#isOver(this.#start, link.chain.http.maxConnectionDuration ?? 0);
   }
 
   protected override get lastOwnStream(): number {
@@ -57,6 +63,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     this.streams.set(id, stream);
     stream.begin(endStream, tooLarge);
     this.#isOver(stream.openedAt, stream.idleTimeout);
+    if (++this.#requests === this.link.chain.http.maxRequestsPerConnection) this.drain();
   }
 
   protected override onGoAway(_lastStream: number): void {
@@ -78,7 +85,24 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     this.#isOver(this.thread.loop.now, this.link.chain.http.streamIdleTimeout);
   }
 
+  /**
+   * First a notice, that what the peer sends while it does not know is still served; when it has seen that (it answers
+   * the PING behind it), the last stream is told (RFC 9113 §6.8).
+   */
   drain(): void {
+    if (this.goingAway || this.#noticeGiven >= 0) return;
+    this.#noticeGiven = this.thread.loop.now;
+    this.frames.goAway(maximumWindow, ErrorCode.noError);
+    this.frames.ping();
+    this.scheduleFlush();
+    this.#isOver(this.#noticeGiven, Limit.drainNotice);
+  }
+
+  protected override onPingAck(): void {
+    if (this.#noticeGiven >= 0) this.#leave();
+  }
+
+  #leave(): void {
     if (this.goingAway) return;
     this.goAway(ErrorCode.noError);
     if (this.streams.size === 0) this.closeAfterFlush();
@@ -104,10 +128,9 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
       if (this.#isOver(stream.lastActivity, stream.idleTimeout)) stream.onIdleTimeout();
     }
     if (this.closed || this.closing) return;
-    if (this.streams.size === 0 && this.#isOver(this.#idleSince, http.idleTimeout)) {
-      this.goAway(ErrorCode.noError);
-      return this.closeAfterFlush();
-    }
+    if (this.#isOver(this.#start, http.maxConnectionDuration ?? 0)) this.drain();
+    if (this.streams.size === 0 && this.#isOver(this.#idleSince, http.idleTimeout)) this.drain();
+    if (this.#noticeGiven >= 0 && this.#isOver(this.#noticeGiven, Limit.drainNotice)) this.#leave();
     if (this.#lookAt === Infinity) this.#lookAgain(now + longestWait);
   }
 
