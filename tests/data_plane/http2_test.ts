@@ -365,3 +365,17 @@ Deno.test("settings that change while streams are open apply to what they still 
     client.frames.every(({ type, flags }) => type !== FrameType.headers || (flags & FrameFlag.endHeaders) !== 0),
   );
 });
+
+Deno.test("an upload from a sender that waits for acknowledgements is not held up by delayed ones", async () => {
+  await using backend = new Backend(async (request) => new Response(String((await request.bytes()).length)));
+  const { proxy, port } = await TestProxy.simple([backend.port]);
+  await using _ = proxy;
+  using client = Deno.createHttpClient({ http1: false, http2: true });
+  const body = new Uint8Array(8 << 20);
+  const begun = performance.now();
+  const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body, client });
+  assert.equal(await response.text(), String(body.length));
+  // A delay for each of the 128 windows would be more than 5 s; without, it takes some 50 ms.
+  const time = performance.now() - begun;
+  assert.ok(time < 4000, `${Math.round(time)} ms`);
+});

@@ -147,6 +147,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       if (count === END_OF_STREAM || count === FAILED) return this.fail();
       this.#partial.clear();
       this.#consume(kept + count);
+      // Half a frame from a sender with Nagle's algorithm: the rest waits for our acknowledgement.
+      if (this.#partial.length > 0 && this.out.length === 0) this.socket.acknowledgeNow();
       this.#pauseIfOverfull();
     } while (!this.closed && !this.closing && this.reading && this.tls !== null && this.tls.hasPending());
   }
