@@ -14,6 +14,8 @@ import { Timer } from "./timer_wheel.ts";
 export const highWaterMark = 64 * 1024;
 /** … and to go on below this. */
 export const lowWaterMark = 16 * 1024;
+/** Of a body that is owed whole, moving less than this is no activity (bytes): whoever trickles is as good as idle. */
+export const activityThreshold = 1024;
 /** How long the last words of a connection may take to be read, milliseconds. */
 const closeTime = 60_000;
 /** How long a closed connection may still deliver its last bytes to a peer that goes on sending. */

@@ -11,7 +11,7 @@ import type { TlsSession } from "../../sys/tls_session.ts";
 import { ByteQueue } from "../../worker/buffers.ts";
 import { preface } from "../http2/protocol.ts";
 import { Http2ServerConnection } from "../http2/server_connection.ts";
-import { Connection } from "../../worker/connection.ts";
+import { activityThreshold, Connection } from "../../worker/connection.ts";
 import type { DataThread } from "../../worker/thread.ts";
 import { ascii, sameBytes } from "../characters.ts";
 import { keepsAlive } from "../connection_options.ts";
@@ -54,6 +54,8 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   #upgrade = Upgrade.none;
   /** When the current state began or was last refreshed, for the deadlines. */
   #since: number;
+  /** Bytes received since. */
+  #received = 0;
   #headStarted = false;
   /** Requests read so far. */
   #requests = 0;
@@ -129,8 +131,18 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
         return this.setReading(false);
       }
     }
-    this.#since = this.thread.loop.now;
+    this.#countReceived(end);
     if (this.#exchange !== null && !this.#body.done && this.#exchange.requestCongested) this.setReading(false);
+  }
+
+  /** Bytes have come: of a body that is owed whole, a few do not put off its deadline. */
+  #countReceived(size: number): void {
+    const exchange = this.#exchange;
+    const owed = exchange !== null && !this.#body.done && this.#upgrade === Upgrade.none && !exchange.grpc;
+    this.#received += size;
+    if (owed && this.#received < activityThreshold) return;
+    this.#received = 0;
+    this.#since = this.thread.loop.now;
   }
 
   #onBodyEnd(): void {

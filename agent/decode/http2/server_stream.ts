@@ -154,6 +154,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     return this.#early !== null || (this.#exchange !== null && this.#exchange.requestCongested);
   }
 
+  protected override get mayTrickle(): boolean {
+    return this.#isTunnel || (this.#exchange !== null && this.#exchange.grpc);
+  }
+
   /** How long it may stand still, milliseconds; 0: for ever. */
   get idleTimeout(): number {
     const timeout = this.#exchange?.action?.idleTimeout ?? this.link.chain.http.streamIdleTimeout;

@@ -1,13 +1,10 @@
 /** A stream of an HTTP/2 connection, the part that is the same for both sides: windows, and data that waits for them. */
 import { ByteQueue } from "../../worker/buffers.ts";
-import { highWaterMark, lowWaterMark } from "../../worker/connection.ts";
+import { activityThreshold, highWaterMark, lowWaterMark } from "../../worker/connection.ts";
 import type { Fields } from "../head.ts";
 import type { Http2Connection } from "./connection.ts";
 import { appendLines } from "./header_block.ts";
 import { ErrorCode, Limit } from "./protocol.ts";
-
-/** While more waits, sending less than this is no activity (bytes). */
-const activityThreshold = 1024;
 
 export abstract class Http2Stream {
   sendWindow: number;
@@ -19,6 +16,7 @@ export abstract class Http2Stream {
   lastActivity: number;
   /** Bytes sent since. */
   #sent = 0;
+  #received = 0;
   /** Data that the windows do not let through yet; `null`: none so far. */
   #pending: ByteQueue | null = null;
   #endPending = false;
@@ -53,13 +51,19 @@ export abstract class Http2Stream {
   /** Whether what is received is taken no further for now. */
   protected abstract get receiverCongested(): boolean;
 
+  /** Whether few bytes now and then may be all that the peer has to say, as of messages of its own making. */
+  protected get mayTrickle(): boolean {
+    return true;
+  }
+
   get congested(): boolean {
     return this.session.congested || (this.#pending !== null && this.#pending.length > highWaterMark);
   }
 
   /** Counts received bytes; the peer may send as many again once the receiver takes more. */
   protected received(size: number): void {
-    this.lastActivity = this.session.thread.loop.now;
+    this.#received += size;
+    if (this.mayTrickle || this.#received >= activityThreshold) this.#active();
     this.#unacknowledged += size;
     this.giveBack();
   }
@@ -102,7 +106,11 @@ export abstract class Http2Stream {
   #countSent(size: number, whole: boolean): void {
     this.#sent += size;
     if (!whole && this.#sent < activityThreshold) return;
-    this.#sent = 0;
+    this.#active();
+  }
+
+  #active(): void {
+    this.#sent = this.#received = 0;
     this.lastActivity = this.session.thread.loop.now;
   }
 
@@ -144,6 +152,7 @@ export abstract class Http2Stream {
   /** The peer's side is done. */
   protected closeRemote(): void {
     this.remoteClosed = true;
+    this.#active();
     this.#finishIfDone();
   }
 
