@@ -40,8 +40,7 @@ const versions: [string, (port: number, type: string, declared: boolean) => Prom
 
 for (const [version, start] of versions) {
   for (const declared of [true, false]) {
-    const kind = declared ? "of declared length" : "of unknown length";
-    Deno.test(`${version}: a body ${kind} that comes byte by byte is given up, one that makes headway is not`, async () => {
+    Deno.test(`${version}, ${declared ? "declared" : "unknown"} length: who sends a body byte by byte is given up, who makes headway is not`, async () => {
       using backend = new RawBackend();
       const { proxy, port } = await TestProxy.simple([backend.port], { http });
       await using _ = proxy;
