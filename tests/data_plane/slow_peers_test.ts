@@ -6,6 +6,7 @@ import { data, Http2Peer, request } from "./http2_peer.ts";
 import { RawBackend, RawConnection, until } from "./raw_sockets.ts";
 
 const http = { streamIdleTimeout: 1000 };
+const sentence = "who sends a body byte by byte is given up, who makes headway is not";
 const pause = (time: number) => new Promise((resolve) => setTimeout(resolve, time));
 
 interface Upload {
@@ -40,7 +41,7 @@ const versions: [string, (port: number, type: string, declared: boolean) => Prom
 
 for (const [version, start] of versions) {
   for (const declared of [true, false]) {
-    Deno.test(`${version}, ${declared ? "declared" : "unknown"} length: who sends a body byte by byte is given up, who makes headway is not`, async () => {
+    Deno.test(`${version}, ${declared ? "declared" : "unknown"} length: ${sentence}`, async () => {
       using backend = new RawBackend();
       const { proxy, port } = await TestProxy.simple([backend.port], { http });
       await using _ = proxy;
