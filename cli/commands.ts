@@ -1,5 +1,6 @@
 /** Every command and role of this version, in the order of help. */
 import type { Command } from "./command.ts";
+import { analyzeCommand } from "./analyze.ts";
 import { proxyStatusCommand } from "./proxy_status.ts";
 import { agentRole, allRole, controlPlaneRole } from "./roles.ts";
 import { tokenCreateCommand } from "./token_create.ts";
@@ -17,13 +18,19 @@ Exit codes: 0 valid, 1 invalid, 2 unreadable.`,
   async run(flags) {
     if (!flags.has("file")) throw new UsageError("validate needs at least one -f FILE|DIR");
     const { validateCommand } = await import("./validate.ts");
-    return validateCommand(flags.texts("file").flatMap((path) => ["-f", path]));
+    return validateCommand(flags.texts("file"));
   },
 };
 
-export const commands: Command[] = [tokenCreateCommand, validateEntry, proxyStatusCommand, versionCommand];
+export const commands: Command[] = [
+  tokenCreateCommand,
+  validateEntry,
+  analyzeCommand,
+  proxyStatusCommand,
+  versionCommand,
+];
 
 export const roles: Command[] = [controlPlaneRole, agentRole, allRole];
 
 /** Commands of later versions: known, so that the message can say so. */
-export const laterCommands = ["analyze", "apply", "get", "delete", "proxy-config", "describe"];
+export const laterCommands = ["apply", "get", "delete", "proxy-config", "describe"];

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UsageError } from "./usage_error.ts";
 import { validateCommand } from "./validate.ts";
 
 const rule = (name: string, host = "a") =>
@@ -32,7 +31,7 @@ Deno.test("validate exits 0 for valid files of every kind of name, below directo
   const files = { "a.yaml": rule("a"), "deep/b.yml": rule("b"), "deep/er/c.json": "{}\n", "notes.txt": ": not read" };
   files["deep/er/c.json"] =
     '{ "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": { "name": "c" }, "spec": { "host": "c" } }';
-  assert.deepEqual(await validate(files, "-f", "ROOT"), {
+  assert.deepEqual(await validate(files, "ROOT"), {
     code: 0,
     out: [],
     err: ["3 files, 3 valid resources, 0 errors, 0 warnings"],
@@ -42,7 +41,6 @@ Deno.test("validate exits 0 for valid files of every kind of name, below directo
 Deno.test("validate exits 0 for warnings and prints them", async () => {
   const { code, out, err } = await validate(
     { "a.yaml": "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n" },
-    "-f",
     "ROOT/a.yaml",
   );
   assert.equal(code, 0);
@@ -53,7 +51,7 @@ Deno.test("validate exits 0 for warnings and prints them", async () => {
 });
 
 Deno.test("validate exits 1 for an error, and reads on", async () => {
-  const { code, out } = await validate({ "a.yaml": rule("a", "'a b'"), "b.yaml": rule("b", "[]") }, "-f", "ROOT");
+  const { code, out } = await validate({ "a.yaml": rule("a", "'a b'"), "b.yaml": rule("b", "[]") }, "ROOT");
   assert.equal(code, 1);
   assert.deepEqual(out, [
     'ROOT/a.yaml:4:15: error: DestinationRule/default/a: spec.host: must be a DNS name, with * only as its first label, found "a b"',
@@ -63,7 +61,7 @@ Deno.test("validate exits 1 for an error, and reads on", async () => {
 
 Deno.test("validate finds one resource in two files, and a file named twice only once", async () => {
   const files = { "a.yaml": rule("same"), "b.yaml": rule("same") };
-  const { code, out } = await validate(files, "-f", "ROOT/a.yaml", "-f", "ROOT");
+  const { code, out } = await validate(files, "ROOT/a.yaml", "ROOT");
   assert.equal(code, 1);
   assert.deepEqual(out, [
     "ROOT/b.yaml:1:1: error: DestinationRule/default/same: is defined already in ROOT/a.yaml:1: remove or rename one",
@@ -71,16 +69,10 @@ Deno.test("validate finds one resource in two files, and a file named twice only
 });
 
 Deno.test("validate exits 2 where something cannot be read", async () => {
-  const missing = await validate({ "a.yaml": rule("a") }, "-f", "ROOT/missing", "-f", "ROOT/a.yaml");
+  const missing = await validate({ "a.yaml": rule("a") }, "ROOT/missing", "ROOT/a.yaml");
   assert.equal(missing.code, 2);
   assert.match(missing.err[0], /^ROOT\/missing: cannot be read: /);
-  const binary = await validate({ "a.yaml": new Uint8Array([0xff, 0xfe, 0x41]) }, "-f", "ROOT");
+  const binary = await validate({ "a.yaml": new Uint8Array([0xff, 0xfe, 0x41]) }, "ROOT");
   assert.equal(binary.code, 2);
   assert.match(binary.err[0], /^ROOT\/a\.yaml: cannot be read: /);
-});
-
-Deno.test("validate refuses other arguments", async () => {
-  for (const args of [[], ["-f"], ["a.yaml"], ["--recursive", "a"]]) {
-    await assert.rejects(validateCommand(args), UsageError);
-  }
 });

@@ -138,6 +138,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics: () => metrics.text(),
     proxies: () => proxies.list(),
     problems: () => reportedProblems(configuration.problems(), registry.conflicts(), pusher.warnings()),
+    mesh: () => registry.mesh(),
     createToken: (request) =>
       admission.createToken({
         ...request,

@@ -1,6 +1,7 @@
 /** The REST API (15014): health, metrics, resources, proxies, problems, join tokens. */
 import { Hono } from "hono";
 import { logger } from "../../log/log.ts";
+import type { Mesh } from "../../routing/mesh.ts";
 import type { ProxyStatus } from "../push/proxies.ts";
 import type { Store } from "../store/store.ts";
 import { type ApiBindings, localCallsOnly } from "./local_calls.ts";
@@ -27,6 +28,7 @@ export interface ApiOptions {
   metrics(): string;
   proxies(): ProxyStatus[];
   problems(): ReportedProblem[];
+  mesh(): Mesh;
   createToken(request: TokenRequest): Promise<string>;
 }
 
@@ -41,6 +43,10 @@ export function apiApp(options: ApiOptions): Hono<{ Bindings: ApiBindings }> {
 
   app.get("/api/v1/proxies", (c) => c.json(options.proxies()));
   app.get("/api/v1/problems", (c) => c.json(options.problems()));
+  app.get("/api/v1/registry", (c) => {
+    const { services, settings: { domain, rootNamespace } } = options.mesh();
+    return c.json({ domain, rootNamespace, services: [...services.values()] });
+  });
   app.post("/api/v1/tokens", localCallsOnly, tokenHandler(options.createToken));
 
   app.get("/api/v1/namespaces/:namespace/:kind/:name", async (c) => {

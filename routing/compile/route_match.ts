@@ -10,7 +10,7 @@ import { type RouteMatch, RouteMatchSchema } from "../xds/gen/envoy/config/route
 export function routeMatch(match: HTTPMatchRequest | undefined): RouteMatch {
   const headers = [
     ...Object.entries(match?.headers ?? {}).map(([name, value]) => headerMatch(name, value)),
-    ...Object.entries(match?.withoutHeaders ?? {}).map(([name, value]) => ({
+    ...Object.entries(match?.withoutHeaders ?? {}).filter(([name]) => !isClaim(name)).map(([name, value]) => ({
       ...headerMatch(name, value),
       invertMatch: true,
       // A request without the header is one that does not carry the value.
@@ -33,6 +33,15 @@ export function routeMatch(match: HTTPMatchRequest | undefined): RouteMatch {
     queryParameters: Object.entries(match?.queryParams ?? {})
       .map(([name, value]) => ({ name, queryParameterMatchSpecifier: valueSpecifier(value) })),
   });
+}
+
+/** Whether the match asks for a claim of a token. None is checked yet, so that no request has one. */
+export function asksForClaims(match: HTTPMatchRequest | undefined): boolean {
+  return Object.keys(match?.headers ?? {}).some(isClaim);
+}
+
+function isClaim(name: string): boolean {
+  return name.startsWith("@request.auth.claims");
 }
 
 /** Whether the match takes every request, so that no later route is ever reached. */

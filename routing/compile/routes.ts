@@ -14,7 +14,7 @@ import { CORS_FILTER, FAULT_FILTER } from "./http_connection_manager.ts";
 import { selects } from "./labels.ts";
 import { directResponseAction, redirectAction } from "./redirect.ts";
 import { defaultRouteAction, type ResolveCluster, type ResolvedCluster, routeAction } from "./route_action.ts";
-import { isCatchAll, routeMatch } from "./route_match.ts";
+import { asksForClaims, isCatchAll, routeMatch } from "./route_match.ts";
 import { resolveGateway } from "./virtual_services.ts";
 
 export interface RouteContext {
@@ -67,6 +67,7 @@ export function virtualServiceRoutes(virtualService: VirtualService, context: Ro
     for (const match of blocks) {
       const source = { ...context, namespace: virtualService.metadata.namespace };
       if (!sourceMatches(match, source) || (match?.port ?? context.port) !== context.port) continue;
+      if (asksForClaims(match)) continue;
       const compiled = compileRoute(route, match, `http[${index}]`, context);
       if (compiled === undefined) continue;
       routes.push(compiled);

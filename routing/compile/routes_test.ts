@@ -266,3 +266,10 @@ Deno.test("destinations that do not exist are warned about, with their paths", (
     `outbound|81||${host}`,
   ]);
 });
+
+Deno.test("no request has claims: a match that asks for one is left out, one that asks for none holds", () => {
+  const claim = `"@request.auth.claims.group": { exact: admin }`;
+  const compiled = routes(`[ { match: [ { headers: { ${claim} } }, { uri: { prefix: /a } } ], ${to} },
+    { match: [ { withoutHeaders: { ${claim} } } ], ${to} } ]`);
+  deepStrictEqual(compiled.map(({ match }: { match: unknown }) => match), [{ prefix: "/a" }, { prefix: "/" }]);
+});

@@ -14,7 +14,15 @@ export function gatewayName(value: string): string | undefined {
 
 export const gateways: Schema<string[]> = list(string(gatewayName));
 
-const headerMatches: Schema<Record<string, StringMatch>> = map(presenceOrMatch, headerName);
+/** Istio's names for claims of a checked token, written among headers. */
+const claim = /^@request\.auth\.claims(\.|\[).+$/;
+
+/** A text rule: header, or claim of a token. */
+function headerOrClaim(value: string): string | undefined {
+  return claim.test(value) ? undefined : headerName(value);
+}
+
+const headerMatches: Schema<Record<string, StringMatch>> = map(presenceOrMatch, headerOrClaim);
 
 export const httpMatch: Schema<HTTPMatchRequest> = message<HTTPMatchRequest>({
   name: string(),
@@ -46,7 +54,9 @@ const ignoredHeaderKeys = ["uri", "scheme", "method", "authority"];
 function warnOfNames(cursor: Cursor, ignoresKeys: boolean): void {
   if (cursor.node.type !== "map") return;
   for (const key of cursor.node.entries.keys()) {
-    if (ignoresKeys && ignoredHeaderKeys.includes(key)) {
+    if (claim.test(key)) {
+      cursor.atKey(key).warning("no token is checked in this version: a request has no claims");
+    } else if (ignoresKeys && ignoredHeaderKeys.includes(key)) {
       cursor.atKey(key).warning(`is ignored among headers: write it as match.${key}`);
     } else if (/[A-Z]/.test(key)) {
       cursor.atKey(key).warning(`names of headers are compared in lower case: write ${key.toLowerCase()}`);
