@@ -1,5 +1,8 @@
 /** What an exchange asks of its caller's side: an HTTP/1.1 connection, or a stream of an HTTP/2 connection. */
 import type { FilterChain } from "./accept/filter_chain.ts";
+import { identitySegments } from "../routing/authorize/identity_pattern.ts";
+import type { ConnectionRules } from "../routing/authorize/judge.ts";
+import { peerAddress } from "./identify/client_address.ts";
 import type { Fields, ResponseHead } from "./decode/head.ts";
 import type { MetricScope, Service } from "./record/request_metrics.ts";
 import type { CompiledMutation } from "./route/header_mutation.ts";
@@ -24,7 +27,41 @@ export class DownstreamLink {
   scope: MetricScope | null = null;
   scopeService: Service | null = null;
 
-  constructor(readonly chain: FilterChain, readonly peer: DownstreamPeer) {}
+  #chain: FilterChain;
+  #rules: ConnectionRules | null;
+
+  constructor(chain: FilterChain, readonly peer: DownstreamPeer) {
+    this.#chain = chain;
+    this.#rules = this.#rulesOf(chain);
+  }
+
+  get chain(): FilterChain {
+    return this.#chain;
+  }
+
+  /** The chain's rules for this connection; `null`: none. */
+  get rules(): ConnectionRules | null {
+    return this.#rules;
+  }
+
+  /** The configuration has changed: from now on another chain serves the connection. */
+  adopt(chain: FilterChain): void {
+    this.#chain = chain;
+    this.#rules = this.#rulesOf(chain);
+  }
+
+  #rulesOf({ rules, listener }: FilterChain): ConnectionRules | null {
+    if (rules === null) return null;
+    const { principal, serverName } = this.peer;
+    return rules.forConnection({
+      principal,
+      identity: identitySegments(principal),
+      peerAddress: peerAddress(this.peer),
+      localAddress: listener.address,
+      localPort: listener.port,
+      serverName,
+    });
+  }
 }
 
 /** Where a body ends, as far as its head tells: kind is one of `BodyKind`; `done`: there is none (left). */
@@ -67,5 +104,7 @@ export interface DownstreamConnection {
   readonly link: DownstreamLink;
   /** Closes now if no request is in flight, else after the last one. */
   drain(): void;
+  /** The rules have changed: what they do not allow any more ends now. */
+  reauthorize(): void;
   close(): void;
 }

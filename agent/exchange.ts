@@ -4,6 +4,7 @@
  * take `deadlines.ts`.
  */
 import { Attempts } from "./attempts.ts";
+import type { Permit } from "./authorize/authorize.ts";
 import type { Cluster, Host } from "./balance/cluster.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
 import { ClusterSlot } from "./config/shared_memory.ts";
@@ -86,7 +87,10 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   bytesReceived = 0;
   bytesSent = 0;
   upstreamFailure = "";
+  /** Envoy's response code details, where the proxy itself has answered for a reason that they tell; empty: not. */
+  details = "";
 
+  #permit: Permit | null = null;
   readonly #attempts = new Attempts();
   readonly #deadlines: Deadlines;
   /** Where the head's last lines begin, which are this attempt's own; -1: it has none. */
@@ -131,7 +135,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   }
 
   /** Sends the request, whose head has been written, to a host of {@link cluster}. */
-  forward(): void {
+  forward(permit: Permit): void {
+    this.#permit = permit;
     const cluster = this.cluster!;
     const { mirrors } = this.action!;
     this.#attempts.count++;
@@ -441,7 +446,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     this.pause(backOff(policy, this.#attempts.count, Math.random()), this.#forwardAgain);
   }
 
-  readonly #forwardAgain = (): void => this.forward();
+  readonly #forwardAgain = (): void => this.forward(this.#permit!);
 
   /** The response cannot be finished: the caller must see that it is cut off. */
   #abort(flag: number): void {
@@ -539,7 +544,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
         0;
     this.grpcStatus = -1;
     this.trailers = null;
-    this.upstreamFailure = "";
+    this.upstreamFailure = this.details = "";
+    this.#permit = null;
     this.#responseStarted = false;
     this.#tunnel = this.#tunnelHalfClosed = false;
     this.upgrade = "";

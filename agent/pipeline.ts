@@ -1,11 +1,12 @@
 /**
  * The stages of a request, in order:
  *
- *   accept → decode → identify → canonicalize → route → filter → balance → upstream → respond → record
+ *   accept → decode → identify → canonicalize → authorize → route → filter → balance → upstream → respond → record
  *
  * `accept/` and `identify/` have made the connection what it is, `decode/` has read the head; from here the request
  * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
  */
+import { authorize, type Permit } from "./authorize/authorize.ts";
 import type { HashPolicies } from "./balance/hash_policy.ts";
 import type { HttpConnectionManagerConfig } from "./config/model.ts";
 import { latin1 } from "./decode/characters.ts";
@@ -35,6 +36,8 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   if (target === Target.refused) return exchange.reply(outcomes.ambiguousPath);
   if (target === Target.redirected) return exchange.respond(307, "", 0, canonicalLocation(head), false, false);
   head.secure = chain.forwardedHeaders.isSecure(head.fields, peer.tlsVersion !== "");
+  const permit = authorize(exchange, head);
+  if (permit === null) return;
   const route = chain.routes?.select(head) ?? null;
   if (exchange.upgrade !== "" && !allowsUpgrade(exchange.upgrade, http, route)) {
     return exchange.reply(outcomes.upgradeNotAllowed);
@@ -49,7 +52,7 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
     case "redirect":
       return exchange.respond(action.status, "", 0, redirectHeaders(action, route, head), false, false);
     case "route":
-      return forward(exchange, head, route, action);
+      return forward(exchange, head, route, action, permit);
   }
 }
 
@@ -59,7 +62,7 @@ function allowsUpgrade(type: string, http: HttpConnectionManagerConfig, route: R
   return ofRoute ?? (http.upgradeTypes.includes(type) || (type === CONNECT && route === null));
 }
 
-function forward(exchange: Exchange, head: RequestHead, route: Route, action: ForwardAction): void {
+function forward(exchange: Exchange, head: RequestHead, route: Route, action: ForwardAction, permit: Permit): void {
   const chosen = chooseCluster(action);
   const cluster = exchange.downstream!.link.chain.proxy.clusters.get(chosen.name);
   if (cluster === undefined) return exchange.reply(outcomes.noCluster);
@@ -72,7 +75,7 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
   if (chosen.responseHeaders.dynamic || route.responseHeaders.dynamic) keepForResponse(exchange, head);
-  if (exchange.limitDuration()) runFilters(exchange, head);
+  if (exchange.limitDuration()) runFilters(exchange, head, permit);
 }
 
 /** The head is written now, while its bytes are at hand; attempts send it as often as need be. */

@@ -3,6 +3,7 @@
  *
  * The registry builds it from resources and registrations; `routing/compile/` reads it and never changes it.
  */
+import type { AuthorizationPolicy, PeerAuthentication, RequestAuthentication } from "./istio/security_types.ts";
 import type { DestinationRule, Gateway, LocalityLbSetting, VirtualService } from "./istio/types.ts";
 
 /** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
@@ -11,6 +12,8 @@ export type Protocol = "HTTP" | "HTTP2" | "GRPC" | "HTTPS" | "TLS" | "TCP" | "MO
 export interface MeshSettings {
   /** SPIFFE trust domain, `cluster.local` by default. */
   trustDomain: string;
+  /** Names that the trust domain has had: principals in policies mean it by them too. */
+  trustDomainAliases?: string[];
   /** Suffix of service names, `cluster.local` by default. */
   domain: string;
   /** Namespace whose rules serve the whole mesh, `istio-system` by default. */
@@ -74,6 +77,11 @@ export interface Endpoint {
   /** Port to dial for each service port number. For a mesh workload all are its agent's inbound port. */
   ports: Record<number, number>;
   /**
+   * Where the workload is reached without mutual TLS, for each service port number; absent: at {@link ports}. They are
+   * the ports that PeerAuthentication speaks of.
+   */
+  workloadPorts?: Record<number, number>;
+  /**
    * `istio`: a mesh agent that takes mutual TLS and finds the workload by SNI (Istio's label
    * `security.istio.io/tlsMode`); `disabled`: plain.
    */
@@ -98,4 +106,10 @@ export interface Mesh {
   virtualServices: VirtualService[];
   destinationRules: DestinationRule[];
   gateways: Gateway[];
+  /** Security policies; absent: none. */
+  peerAuthentications?: PeerAuthentication[];
+  requestAuthentications?: RequestAuthentication[];
+  authorizationPolicies?: AuthorizationPolicy[];
+  /** Hosts of ServiceEntries, by `NAMESPACE/NAME`: policies are attached by that. */
+  serviceEntryHosts?: Map<string, readonly string[]>;
 }

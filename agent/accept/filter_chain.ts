@@ -8,6 +8,7 @@ import type {
 import { ascii } from "../decode/characters.ts";
 import { LocalRateLimit } from "../filters/local_rate_limit.ts";
 import { PeerVerification } from "../identify/peer_verification.ts";
+import { Rules } from "../../routing/authorize/judge.ts";
 import { ForwardedHeaders } from "../identify/forwarded_headers.ts";
 import { AccessLogFormat } from "../record/access_log.ts";
 import type { RouteTable } from "../route/route_table.ts";
@@ -24,6 +25,8 @@ export class FilterChain {
   readonly serverLine: Uint8Array;
   readonly forwardedHeaders: ForwardedHeaders;
   readonly rateLimit: LocalRateLimit | null;
+  /** What connections and requests must pass; `null`: nothing. */
+  readonly rules: Rules | null;
   readonly logs: { path: string; format: AccessLogFormat }[];
   readonly logFormats: AccessLogFormat[];
 
@@ -40,6 +43,7 @@ export class FilterChain {
     this.clientVerification = tls?.client === undefined ? null : new PeerVerification(tls.client);
     this.serverLine = ascii(`server: ${config.http?.serverName ?? ""}\r\n`);
     this.rateLimit = config.http?.rateLimit === undefined ? null : new LocalRateLimit(config.http.rateLimit);
+    this.rules = config.authorization === undefined ? null : new Rules(config.authorization);
     this.forwardedHeaders = new ForwardedHeaders(config.http);
     this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));
     this.logFormats = this.logs.map((log) => log.format);
@@ -61,6 +65,18 @@ export class FilterChain {
   get routes(): RouteTable | undefined {
     return this.proxy.routes.get(this.http.routeConfigName);
   }
+}
+
+/**
+ * The chain that has taken the place of another one for the connections that the other one has accepted; `null`: they
+ * could not be accepted any more.
+ */
+export function successorOf(chain: FilterChain, chains: readonly FilterChain[]): FilterChain | null {
+  return chains.find((other) =>
+    other.proxy === chain.proxy && other.listener.name === chain.listener.name &&
+    other.config.name === chain.config.name && (other.config.tcp === null) === (chain.config.tcp === null) &&
+    JSON.stringify(other.config.tls) === JSON.stringify(chain.config.tls)
+  ) ?? null;
 }
 
 /**

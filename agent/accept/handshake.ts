@@ -13,7 +13,7 @@ import type { Watcher } from "../worker/event_loop.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type ClientHello, clientHelloLength, INCOMPLETE, NOT_TLS, parseClientHello } from "./client_hello.ts";
-import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
+import { type FilterChain, matchFilterChain, successorOf } from "./filter_chain.ts";
 import {
   NOT_PROXY,
   parseProxyHeader,
@@ -129,7 +129,11 @@ export class Handshake implements Watcher {
   }
 
   #handOver(): void {
-    const chain = this.#chain!;
+    const { chains } = this.address;
+    const chosen = this.#chain!;
+    // What has changed during the handshake counts.
+    const chain = chains.includes(chosen) ? chosen : successorOf(chosen, chains);
+    if (chain === null) return this.#close();
     const certificate = this.#tls?.peerCertificate() ?? null;
     const details = chain.config.http?.clientCertDetails;
     const principal = certificate === null ? "" : spiffePrincipal(certificate);

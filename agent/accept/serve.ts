@@ -2,6 +2,8 @@
 import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
 import { Http2ServerConnection } from "../decode/http2/server_connection.ts";
 import { TcpRelay } from "../decode/tcp/tcp_relay.ts";
+import { authorizeConnection, terminationDetails } from "../authorize/authorize.ts";
+import { recordDenied } from "../record/tcp.ts";
 import type { DownstreamLink } from "../downstream_stream.ts";
 import type { Socket } from "../sys/socket.ts";
 import type { TlsSession } from "../sys/tls_session.ts";
@@ -9,7 +11,18 @@ import type { DataThread } from "../worker/thread.ts";
 
 /** Hands over socket and TLS session; whoever takes them owns them. */
 export function serve(thread: DataThread, socket: Socket, tls: TlsSession | null, link: DownstreamLink): void {
-  if (link.chain.config.tcp !== null) new TcpRelay(thread, socket, tls, link);
+  if (link.chain.config.tcp !== null) relay(thread, socket, tls, link);
   else if (tls?.applicationProtocol() === "h2") new Http2ServerConnection(thread, socket, tls, link);
   else new Http1ServerConnection(thread, socket, tls, link);
+}
+
+function relay(thread: DataThread, socket: Socket, tls: TlsSession | null, link: DownstreamLink): void {
+  const permit = authorizeConnection(link, thread);
+  if (permit !== null) {
+    new TcpRelay(thread, socket, tls, link, permit);
+    return;
+  }
+  tls?.close();
+  socket.close();
+  recordDenied(thread, link, terminationDetails(link));
 }

@@ -7,6 +7,7 @@
 
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
+import type { RbacConfig } from "../../routing/authorize/condition.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
 import type { RetryBudget } from "../../routing/resilience/retry.ts";
 import type { RouteTimeouts } from "../../routing/resilience/timeouts.ts";
@@ -55,6 +56,8 @@ export interface FilterChainConfig {
   /** ALPN values offered by the client; empty: any. */
   applicationProtocols: string[];
   tls: DownstreamTlsConfig | null;
+  /** RBAC filters, HTTP's or the network's, in their order, before everything else; absent: none. */
+  authorization?: RbacConfig[];
   /** Exactly one of the two is set. */
   http: HttpConnectionManagerConfig | null;
   tcp: TcpProxyConfig | null;

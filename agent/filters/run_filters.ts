@@ -1,4 +1,5 @@
 /** The HTTP filters of a chain, in their order, on a request that has a route. */
+import type { Permit } from "../authorize/authorize.ts";
 import type { RequestHead } from "../decode/head.ts";
 import type { Exchange } from "../exchange.ts";
 import { buffersBody } from "./buffer.ts";
@@ -7,13 +8,13 @@ import { injectFault } from "./fault.ts";
 import { limitsRate } from "./local_rate_limit.ts";
 
 /** Runs the filters from `index` on, and then forwards; one that answers or waits ends the run. */
-export function runFilters(exchange: Exchange, head: RequestHead, index = 0): void {
+export function runFilters(exchange: Exchange, head: RequestHead, permit: Permit, index = 0): void {
   const filters = exchange.downstream!.link.chain.http.httpFilters;
   const route = exchange.route!;
   for (let i = index; i < filters.length; i++) {
     switch (filters[i]) {
       case "buffer":
-        if (buffersBody(exchange, () => runFilters(exchange, head, i + 1))) return;
+        if (buffersBody(exchange, () => runFilters(exchange, head, permit, i + 1))) return;
         break;
       case "cors":
         if (route.cors !== null && answersPreflight(exchange, head, route.cors)) return;
@@ -24,11 +25,11 @@ export function runFilters(exchange: Exchange, head: RequestHead, index = 0): vo
       case "fault":
         if (route.fault !== null) {
           // After a delay, or a wait, the head's bytes are gone: translation has the filters that need them go before.
-          return injectFault(exchange, route.fault, () => runFilters(exchange, head, i + 1));
+          return injectFault(exchange, route.fault, () => runFilters(exchange, head, permit, i + 1));
         }
         break;
       case "router":
-        return exchange.forward();
+        return exchange.forward(permit);
     }
   }
 }

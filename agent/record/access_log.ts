@@ -21,6 +21,9 @@ export interface AccessLogEntry {
   responseHeaders: Map<string, string>;
   responseCode: number;
   flags: number;
+  /** Envoy's response code details and connection termination details, as far as they are told; empty: not. */
+  details: string;
+  terminationDetails: string;
   bytesReceived: number;
   bytesSent: number;
   upstreamHost: string;
@@ -49,8 +52,9 @@ const operators: Record<string, Part> = {
   PROTOCOL: (entry) => entry.protocol,
   RESPONSE_CODE: (entry) => String(entry.responseCode),
   RESPONSE_FLAGS: (entry) => flagText(entry.flags),
-  RESPONSE_CODE_DETAILS: (entry) => entry.flags === 0 && entry.responseCode !== 0 ? "via_upstream" : "-",
-  CONNECTION_TERMINATION_DETAILS: () => "-",
+  RESPONSE_CODE_DETAILS: (entry) =>
+    entry.details !== "" ? entry.details : entry.flags === 0 && entry.responseCode !== 0 ? "via_upstream" : "-",
+  CONNECTION_TERMINATION_DETAILS: (entry) => entry.terminationDetails,
   UPSTREAM_TRANSPORT_FAILURE_REASON: (entry) => entry.upstreamFailure,
   BYTES_RECEIVED: (entry) => String(entry.bytesReceived),
   BYTES_SENT: (entry) => String(entry.bytesSent),
@@ -170,6 +174,8 @@ export function newConnectionEntry(startTime: number): AccessLogEntry {
     responseHeaders: new Map(),
     responseCode: 0,
     flags: 0,
+    details: "",
+    terminationDetails: "",
     bytesReceived: 0,
     bytesSent: 0,
     upstreamHost: "",

@@ -50,6 +50,7 @@ function writeLine(exchange: Exchange, downstream: DownstreamLink, duration: num
   entry.duration = duration;
   entry.responseCode = exchange.status;
   entry.flags = exchange.flags;
+  entry.details = exchange.details;
   entry.bytesReceived = exchange.bytesReceived;
   entry.bytesSent = exchange.bytesSent;
   entry.upstreamHost = exchange.host?.label ?? "";

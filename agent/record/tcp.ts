@@ -18,6 +18,8 @@ export interface TcpRecord {
   bytesSent: number;
   /** Why no connection came about; empty. */
   upstreamFailure: string;
+  /** Why the proxy closed it; empty. */
+  terminationDetails: string;
 }
 
 /** The metric scope of a connection from this caller to that host; `host` is `null` where none was chosen. */
@@ -41,6 +43,24 @@ export function tcpScope(
   );
 }
 
+/** Counts and logs a connection that was closed before any of it was relayed: the rules refuse it. */
+export function recordDenied(thread: DataThread, link: DownstreamLink, terminationDetails: string): void {
+  const record: TcpRecord = {
+    cluster: null,
+    host: null,
+    upstreamPrincipal: "",
+    flags: 0,
+    bytesReceived: 0,
+    bytesSent: 0,
+    upstreamFailure: "",
+    terminationDetails,
+  };
+  const series = tcpScope(link, record).tcp(0);
+  thread.series.count(series.opened, 1);
+  thread.series.count(series.closed, 1);
+  logConnection(thread, link, record, 0);
+}
+
 /** Writes the access log line of a connection. Milliseconds. */
 export function logConnection(thread: DataThread, link: DownstreamLink, record: TcpRecord, duration: number): void {
   const { chain, peer } = link;
@@ -48,6 +68,7 @@ export function logConnection(thread: DataThread, link: DownstreamLink, record: 
   const entry = newConnectionEntry(Date.now() - duration);
   entry.duration = duration;
   entry.flags = record.flags;
+  entry.terminationDetails = record.terminationDetails;
   entry.bytesReceived = record.bytesReceived;
   entry.bytesSent = record.bytesSent;
   entry.upstreamHost = record.host?.label ?? "";

@@ -1,5 +1,5 @@
 /** Carries out what the main thread says: keeps the proxies, addresses and filter chains of one data thread. */
-import { FilterChain } from "../accept/filter_chain.ts";
+import { FilterChain, successorOf } from "../accept/filter_chain.ts";
 import { ListeningAddress } from "../accept/listening_address.ts";
 import type { ControlMessage, ListenerConfig } from "../config/model.ts";
 import { ProxyState } from "./proxy_state.ts";
@@ -75,6 +75,7 @@ export class DataPlane {
     }
     for (const name of message.removedListeners) listeners.delete(name);
     if (message.listeners.length > 0 || message.removedListeners.length > 0) errors.push(...this.#bind());
+    this.#rejudge(listeners);
     for (const name of message.removedRoutes) proxy.routes.delete(name);
     for (const name of message.removedClusters) proxy.removeCluster(name);
     return errors;
@@ -125,6 +126,22 @@ export class DataPlane {
       address?.setChains(chains);
     }
     return errors;
+  }
+
+  /** Connections of listeners that have changed follow the new configuration, or end where it would not take them. */
+  #rejudge(listeners: Map<string, Listener>): void {
+    for (const connection of [...this.thread.downstreams]) {
+      const { chain } = connection.link;
+      const chains = listeners.get(chain.listener.name)?.chains;
+      if (!chain.inbound || chains === undefined || chains[0].proxy !== chain.proxy || chains.includes(chain)) continue;
+      const successor = successorOf(chain, chains);
+      if (successor === null) {
+        connection.close();
+        continue;
+      }
+      connection.link.adopt(successor);
+      connection.reauthorize();
+    }
   }
 
   #removeProxy(name: string): string[] {

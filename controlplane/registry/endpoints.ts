@@ -79,6 +79,7 @@ export function workloadEndpoint({ node, healthy }: RegisteredWorkload, ports: {
   return {
     address: node.address,
     ports: Object.fromEntries(served.map(({ number }) => [number, node.inboundPort])),
+    workloadPorts: Object.fromEntries(served.map(({ number }) => [number, number])),
     tlsMode: "istio",
     labels: node.labels,
     namespace: node.namespace,

@@ -1,6 +1,11 @@
 /** What the mesh consists of right now, from resources and registrations, as the input of compilation. */
 import { logger } from "../../log/log.ts";
-import type { DestinationRule, Gateway, Resource, VirtualService } from "../../routing/istio/types.ts";
+import type {
+  AuthorizationPolicy,
+  PeerAuthentication,
+  RequestAuthentication,
+} from "../../routing/istio/security_types.ts";
+import type { DestinationRule, Gateway, Resource, ServiceEntry, VirtualService } from "../../routing/istio/types.ts";
 import type { Mesh, MeshSettings, Service } from "../../routing/mesh.ts";
 import { withMembers } from "./members.ts";
 import { type Conflict, publishedHosts } from "./published_hosts.ts";
@@ -62,8 +67,21 @@ export class Registry {
       virtualServices: this.#resources.filter(({ kind }) => kind === "VirtualService") as VirtualService[],
       destinationRules: this.#resources.filter(({ kind }) => kind === "DestinationRule") as DestinationRule[],
       gateways: this.#resources.filter(({ kind }) => kind === "Gateway") as Gateway[],
+      peerAuthentications: this.#ofKind<PeerAuthentication>("PeerAuthentication"),
+      requestAuthentications: this.#ofKind<RequestAuthentication>("RequestAuthentication"),
+      authorizationPolicies: this.#ofKind<AuthorizationPolicy>("AuthorizationPolicy"),
+      serviceEntryHosts: new Map(
+        this.#ofKind<ServiceEntry>("ServiceEntry").map(({ metadata, spec }) => [
+          `${metadata.namespace}/${metadata.name}`,
+          spec.hosts,
+        ]),
+      ),
     };
     if (!sameMesh(this.#mesh, next)) this.#mesh = next;
+  }
+
+  #ofKind<Kind extends Resource>(name: Kind["kind"]): Kind[] {
+    return this.#resources.filter(({ kind }) => kind === name) as Kind[];
   }
 
   /** Services by hostname, in the order of hostnames; one that reads as before is the object of before. */
@@ -99,7 +117,15 @@ function sameMesh(one: Mesh, other: Mesh): boolean {
     sameItems(one.virtualServices, other.virtualServices) &&
     sameItems(one.destinationRules, other.destinationRules) &&
     sameItems(one.gateways, other.gateways) &&
+    sameItems(one.peerAuthentications ?? [], other.peerAuthentications ?? []) &&
+    sameItems(one.requestAuthentications ?? [], other.requestAuthentications ?? []) &&
+    sameItems(one.authorizationPolicies ?? [], other.authorizationPolicies ?? []) &&
+    sameHosts(one.serviceEntryHosts ?? new Map(), other.serviceEntryHosts ?? new Map()) &&
     [...other.services].every(([hostname, service]) => one.services.get(hostname) === service);
+}
+
+function sameHosts(one: Map<string, readonly string[]>, other: Map<string, readonly string[]>): boolean {
+  return one.size === other.size && [...one].every(([name, hosts]) => sameItems(hosts, other.get(name) ?? []));
 }
 
 function sameItems(one: readonly unknown[], other: readonly unknown[]): boolean {

@@ -11,6 +11,8 @@ import type { Client, RuleSet } from "./destination_rules.ts";
 import { canonicalName, canonicalRevision, selects } from "./labels.ts";
 import { type LocalityGroup, localityPreference, preferNear, sumOfWeights } from "./locality.ts";
 import { meshIndex } from "./mesh_index.ts";
+import type { PeerAuthenticationIndex } from "./security/peer_authentication.ts";
+import { securityIndex } from "./security/security_index.ts";
 
 const UNIX_SCHEME = "unix://";
 
@@ -34,10 +36,12 @@ export function compileEndpoints(mesh: Mesh, clusterName: string, client?: Clien
   let byKey = byRules.get(rules);
   if (byKey === undefined) byRules.set(rules, byKey = new Map());
   const preference = localityPreference(rules, parsed.subset, parsed.port, mesh.settings, client);
-  const key = preference === null ? clusterName : JSON.stringify([clusterName, preference]);
+  const plaintext = plaintextPorts(securityIndex(mesh).peerAuthentication, service, parsed.port);
+  const modes = plaintext.size === 0 ? null : service.endpoints.map((endpoint) => plaintext.get(endpoint) ?? 0);
+  const key = preference === null && modes === null ? clusterName : JSON.stringify([clusterName, preference, modes]);
   let assignment = byKey.get(key);
   if (assignment === undefined) {
-    const groups = byLocality(subsetEndpoints(service, rules, parsed.subset), parsed.port);
+    const groups = byLocality(subsetEndpoints(service, rules, parsed.subset), parsed.port, plaintext);
     assignment = assignmentOf(clusterName, preference === null ? groups : preferNear(groups, preference));
     byKey.set(key, assignment);
   }
@@ -67,16 +71,36 @@ function subsetEndpoints(service: Service, rules: RuleSet, name: string): readon
 interface Dialled {
   address: string;
   port: number;
+  tlsMode: Endpoint["tlsMode"];
   workloads: [Endpoint, ...Endpoint[]];
   locality: string;
   labels: Record<string, string>;
   weight: number;
 }
 
-function byLocality(endpoints: readonly Endpoint[], port: number): LocalityGroup<Dialled>[] {
+/**
+ * The endpoints that take no mutual TLS on this port, though their agents could, with the port at which they are dialled
+ * then: PeerAuthentication switches it off for them.
+ */
+function plaintextPorts(policies: PeerAuthenticationIndex, service: Service, port: number): Map<Endpoint, number> {
+  const plaintext = new Map<Endpoint, number>();
+  if (!policies.mayDisable) return plaintext;
+  for (const endpoint of service.endpoints) {
+    const workloadPort = endpoint.workloadPorts?.[port];
+    if (endpoint.tlsMode !== "istio" || workloadPort === undefined) continue;
+    if (policies.mode(endpoint, workloadPort) === "DISABLE") plaintext.set(endpoint, workloadPort);
+  }
+  return plaintext;
+}
+
+function byLocality(
+  endpoints: readonly Endpoint[],
+  port: number,
+  plaintext: ReadonlyMap<Endpoint, number> = new Map(),
+): LocalityGroup<Dialled>[] {
   const workloads = new Map<string, [Endpoint, ...Endpoint[]]>();
   for (const endpoint of endpoints) {
-    const dialPort = endpoint.ports[port];
+    const dialPort = plaintext.get(endpoint) ?? endpoint.ports[port];
     if (dialPort === undefined) continue;
     const key = `${endpoint.address} ${dialPort}`;
     const known = workloads.get(key);
@@ -84,8 +108,18 @@ function byLocality(endpoints: readonly Endpoint[], port: number): LocalityGroup
     else known.push(endpoint);
   }
   const dialled = [...workloads.values()].map((behind): Dialled => {
-    const { address, ports, locality, labels } = behind[0];
-    return { address, port: ports[port], workloads: behind, locality, labels, weight: weight(behind) };
+    const [first] = behind;
+    const { address, ports, locality, labels } = first;
+    const tlsMode = plaintext.has(first) ? "disabled" as const : first.tlsMode;
+    return {
+      address,
+      port: plaintext.get(first) ?? ports[port],
+      tlsMode,
+      workloads: behind,
+      locality,
+      labels,
+      weight: weight(behind),
+    };
   });
   const localities = Map.groupBy(dialled, ({ locality }) => locality);
   return [...localities.keys()].sort().map((locality) => {
@@ -107,9 +141,9 @@ function assignmentOf(clusterName: string, groups: readonly LocalityGroup<Dialle
 }
 
 function lbEndpoint(dialled: Dialled) {
-  const { workloads, weight } = dialled;
+  const { tlsMode, workloads, weight } = dialled;
   const filterMetadata: Record<string, JsonObject> = { istio: { workload: workloadMetadata(workloads) } };
-  if (workloads[0].tlsMode === "istio") filterMetadata["envoy.transport_socket_match"] = { tlsMode: "istio" };
+  if (tlsMode === "istio") filterMetadata["envoy.transport_socket_match"] = { tlsMode: "istio" };
   return {
     hostIdentifier: {
       case: "endpoint" as const,

@@ -54,7 +54,12 @@ export function outboundHttp(statPrefix: string, routeConfigName: string, settin
 }
 
 /** Requests of the mesh to one port of a local application, routed by a fixed configuration. */
-export function inboundHttp(statPrefix: string, routeConfig: RouteConfiguration, settings: MeshSettings): Filter {
+export function inboundHttp(
+  statPrefix: string,
+  routeConfig: RouteConfiguration,
+  settings: MeshSettings,
+  authorization: readonly HttpFilter[],
+): Filter {
   return filter(settings, {
     statPrefix,
     routeSpecifier: { case: "routeConfig", value: routeConfig },
@@ -62,7 +67,7 @@ export function inboundHttp(statPrefix: string, routeConfig: RouteConfiguration,
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
     setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
     // Faults are injected at the caller.
-    httpFilters: [routerFilter],
+    httpFilters: [...authorization, routerFilter],
   });
 }
 

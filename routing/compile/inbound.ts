@@ -7,6 +7,7 @@ import { type Cluster, Cluster_DiscoveryType, ClusterSchema } from "../xds/gen/e
 import { type Address, AddressSchema } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
 import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import {
+  type Filter,
   type FilterChain,
   FilterChainSchema,
   ListenerFilterSchema,
@@ -24,7 +25,11 @@ import { type MeshIndex, meshIndex } from "./mesh_index.ts";
 import { isHttp, isHttp2, portProtocol } from "./protocol.ts";
 import { effectivePolicy } from "./traffic_policy.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
-import { DOWNSTREAM_MUTUAL_TLS, DOWNSTREAM_MUTUAL_TLS_TCP } from "./transport_socket.ts";
+import { DOWNSTREAM_MUTUAL_TLS, DOWNSTREAM_MUTUAL_TLS_TCP, MUTUAL_TLS_ALPN } from "./transport_socket.ts";
+import { httpAuthorization, networkAuthorization } from "./security/authorization.ts";
+import type { PortMode } from "./security/peer_authentication.ts";
+import { securityIndex } from "./security/security_index.ts";
+import type { Warn } from "./warning.ts";
 
 /** Istio's name of the listener that takes all of a workload's mesh traffic. */
 export const VIRTUAL_INBOUND = "virtualInbound";
@@ -48,7 +53,11 @@ export function workloadHostname(mesh: Mesh, node: WorkloadNode): string {
 }
 
 /** The inbound listeners and clusters of a workload. */
-export function compileInbound(mesh: Mesh, node: WorkloadNode): { listeners: Listener[]; clusters: Cluster[] } {
+export function compileInbound(
+  mesh: Mesh,
+  node: WorkloadNode,
+  warn: Warn,
+): { listeners: Listener[]; clusters: Cluster[] } {
   const listeners: Listener[] = [];
   const clusters: Cluster[] = [];
   const chains: FilterChain[] = [];
@@ -56,33 +65,20 @@ export function compileInbound(mesh: Mesh, node: WorkloadNode): { listeners: Lis
   const subsets = hostname === "" ? [] : subsetsOf(meshIndex(mesh), hostname, node.labels);
   for (const port of node.ports) {
     clusters.push(inboundCluster(mesh, node, port, hostname));
-    const http = isHttp(portProtocol(port.name, port.protocol));
-    const filter = http
-      ? inboundHttp(`inbound_${node.address}_${port.number}`, inboundRoutes(port), mesh.settings)
-      : tcpProxy(clusterName("inbound", port.number, "", ""), mesh.settings);
-    if (hostname !== "") {
-      chains.push(create(FilterChainSchema, {
-        name: clusterName("inbound", port.number, "", ""),
-        filterChainMatch: {
-          transportProtocol: "tls",
-          serverNames: ["", ...subsets].map((subset) => serverName(port.number, subset, hostname)),
-        },
-        filters: [filter],
-        transportSocket: http ? DOWNSTREAM_MUTUAL_TLS : DOWNSTREAM_MUTUAL_TLS_TCP,
-      }));
+    const served = servedPort(mesh, node, port, hostname, warn);
+    if (hostname !== "" && served.mode !== "DISABLE") {
+      const serverNames = ["", ...subsets].map((subset) => serverName(port.number, subset, hostname));
+      chains.push(mutualTlsChain(clusterName("inbound", port.number, "", ""), served, { serverNames }));
     }
     // Where the application itself holds the address, callers outside the mesh reach it without the agent.
     if (port.targetAddress === node.address && port.targetPort === port.number) continue;
+    const filterChains = ownPortChains(served);
     listeners.push(create(ListenerSchema, {
       name: `${node.address}_${port.number}`,
       address: socketAddress(node.address, port.number),
       trafficDirection: TrafficDirection.INBOUND,
-      filterChains: [{
-        name: "plaintext",
-        // Of other protocols nothing is asked: TLS may be the application's own, and the server may speak first.
-        filterChainMatch: http ? { transportProtocol: "raw_buffer" } : undefined,
-        filters: [filter],
-      }],
+      listenerFilters: filterChains.some(({ transportSocket }) => transportSocket !== undefined) ? [tlsInspector] : [],
+      filterChains,
     }));
   }
   if (chains.length > 0) {
@@ -95,6 +91,60 @@ export function compileInbound(mesh: Mesh, node: WorkloadNode): { listeners: Lis
     }));
   }
   return { listeners, clusters };
+}
+
+/** A port of the workload: what its chains do, and who may speak to it how. */
+interface ServedPort {
+  http: boolean;
+  mode: PortMode;
+  filters: Filter[];
+}
+
+function servedPort(mesh: Mesh, node: WorkloadNode, port: WorkloadPort, hostname: string, warn: Warn): ServedPort {
+  const http = isHttp(portProtocol(port.name, port.protocol));
+  const workload = { namespace: node.namespace, labels: node.labels, hostname };
+  const filters = http
+    ? [
+      inboundHttp(
+        `inbound_${node.address}_${port.number}`,
+        inboundRoutes(port),
+        mesh.settings,
+        httpAuthorization(mesh, workload, port.number, warn),
+      ),
+    ]
+    : [
+      ...networkAuthorization(mesh, workload, port.number, warn),
+      tcpProxy(clusterName("inbound", port.number, "", ""), mesh.settings),
+    ];
+  return { http, mode: securityIndex(mesh).peerAuthentication.mode(workload, port.number), filters };
+}
+
+/** The chain that ends mutual TLS. */
+function mutualTlsChain(
+  name: string,
+  { http, filters }: ServedPort,
+  match: { serverNames?: string[]; applicationProtocols?: string[] },
+): FilterChain {
+  return create(FilterChainSchema, {
+    name,
+    filterChainMatch: { transportProtocol: "tls", ...match },
+    filters,
+    transportSocket: http ? DOWNSTREAM_MUTUAL_TLS : DOWNSTREAM_MUTUAL_TLS_TCP,
+  });
+}
+
+/**
+ * The chains of the workload's own port, as istiod has them for each mode, but for one case: a PERMISSIVE port that is
+ * not HTTP takes plaintext alone, because the server may speak first, and looking for TLS would wait for the client.
+ */
+function ownPortChains(port: ServedPort): FilterChain[] {
+  const { http, mode, filters } = port;
+  if (mode === "STRICT") return [mutualTlsChain("mutual-tls", port, {})];
+  // Of other protocols nothing is asked: TLS may be the application's own.
+  const filterChainMatch = http ? { transportProtocol: "raw_buffer" } : undefined;
+  const plaintext = create(FilterChainSchema, { name: "plaintext", filterChainMatch, filters });
+  if (!http || mode === "DISABLE") return [plaintext];
+  return [mutualTlsChain("mutual-tls", port, { applicationProtocols: MUTUAL_TLS_ALPN }), plaintext];
 }
 
 /** Names of the subsets that the workload is in, in any client's rules: under each of them it may be asked for. */

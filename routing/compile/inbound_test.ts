@@ -37,8 +37,14 @@ Deno.test("a workload is reached by mutual TLS on the inbound port and in plaint
 
   const plain = listener("127.0.1.1_9080");
   deepStrictEqual(plain.address.socketAddress, { address: "127.0.1.1", portValue: 9080 });
-  deepStrictEqual(plain.filterChains[0].filterChainMatch, { transportProtocol: "raw_buffer" });
-  strictEqual(plain.filterChains[0].transportSocket, undefined);
+  const [mutual, open] = plain.filterChains;
+  deepStrictEqual(mutual.filterChainMatch, {
+    transportProtocol: "tls",
+    applicationProtocols: ["istio-peer-exchange", "istio", "istio-http/1.0", "istio-http/1.1", "istio-h2"],
+  });
+  strictEqual(mutual.transportSocket.typedConfig.requireClientCertificate, true);
+  deepStrictEqual(open.filterChainMatch, { transportProtocol: "raw_buffer" });
+  strictEqual(open.transportSocket, undefined);
 });
 
 Deno.test("inbound requests go to the application and carry the caller's identity", () => {

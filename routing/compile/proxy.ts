@@ -54,7 +54,7 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     snapshot.warnings = distinctWarnings([...index.virtualServices.warnings, ...warnings]);
     return snapshot;
   }
-  const inbound = compileInbound(mesh, node);
+  const inbound = compileInbound(mesh, node, (warning) => warnings.push(warning));
   for (const listener of inbound.listeners) snapshot.listeners.set(listener.name, listener);
   for (const cluster of inbound.clusters) snapshot.clusters.set(cluster.name, cluster);
   if (node.httpProxy !== null) {

@@ -34,6 +34,9 @@ const CLIENT_ALPN_HTTP2 = ["istio-h2", "istio", "h2"];
 const CLIENT_ALPN_TCP = ["istio"];
 const SERVER_ALPN = ["h2", "http/1.1"];
 
+/** What only clients of the mesh offer: by it mutual TLS is told from the application's own. As istiod has it. */
+export const MUTUAL_TLS_ALPN = ["istio-peer-exchange", "istio", "istio-http/1.0", "istio-http/1.1", "istio-h2"];
+
 /** Name of the TLS transport socket. */
 export const TLS = "envoy.transport_sockets.tls";
 

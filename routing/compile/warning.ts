@@ -2,7 +2,15 @@
 
 /** A resource that is valid by itself but does not do all that it says. Traffic it names is answered with 503. */
 export interface CompileWarning {
-  kind: "VirtualService" | "DestinationRule" | "Gateway" | "Service" | "ServiceEntry" | "Workload";
+  kind:
+    | "VirtualService"
+    | "DestinationRule"
+    | "Gateway"
+    | "Service"
+    | "ServiceEntry"
+    | "Workload"
+    | "AuthorizationPolicy"
+    | "RequestAuthentication";
   namespace: string;
   name: string;
   /** Path of the field, such as `http[0].route[1].destination.host`; empty: the whole resource. */

@@ -2,6 +2,9 @@
 import type { Schema } from "../yaml/schema.ts";
 import { destinationRule } from "./schema/destination_rule.ts";
 import { gateway } from "./schema/gateway.ts";
+import { authorizationPolicy } from "./schema/security/authorization_policy.ts";
+import { peerAuthentication } from "./schema/security/peer_authentication.ts";
+import { requestAuthentication } from "./schema/security/request_authentication.ts";
 import { kubernetesService } from "./schema/kubernetes_service.ts";
 import { serviceEntry } from "./schema/service_entry.ts";
 import { virtualService } from "./schema/virtual_service.ts";
@@ -32,9 +35,9 @@ export const kinds: readonly Kind[] = [
   { name: "WorkloadGroup", ...networking, spec: null },
   { name: "ProxyConfig", ...networking, versions: ["v1beta1"], spec: null },
   { name: "EnvoyFilter", ...networking, versions: ["v1alpha3"], spec: null },
-  { name: "PeerAuthentication", ...security, spec: null },
-  { name: "RequestAuthentication", ...security, spec: null },
-  { name: "AuthorizationPolicy", ...security, spec: null },
+  { name: "PeerAuthentication", ...security, spec: peerAuthentication },
+  { name: "RequestAuthentication", ...security, spec: requestAuthentication },
+  { name: "AuthorizationPolicy", ...security, spec: authorizationPolicy },
   { name: "Telemetry", ...telemetry, spec: null },
   { name: "WasmPlugin", ...extensions, spec: null },
   { name: "TrafficExtension", ...extensions, spec: null },

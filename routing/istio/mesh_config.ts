@@ -1,5 +1,5 @@
 /** `mesh.yaml`: settings of the whole mesh, by the names of Istio's MeshConfig. */
-import { message } from "../yaml/collections.ts";
+import { list, message } from "../yaml/collections.ts";
 import { Cursor, Report } from "../yaml/cursor.ts";
 import { parseYaml } from "../yaml/parse.ts";
 import { anything, enumeration, type Schema, string, text } from "../yaml/schema.ts";
@@ -24,6 +24,7 @@ export const defaultMeshSettings: Readonly<MeshSettings> = {
 
 interface InForce {
   trustDomain?: string;
+  trustDomainAliases?: string[];
   rootNamespace?: string;
   outboundTrafficPolicy?: { mode?: "ALLOW_ANY" | "REGISTRY_ONLY" | "ALLOW_ANY_DYNAMIC_DNS" };
   connectTimeout?: string;
@@ -74,7 +75,6 @@ const notInForce = [
   "serviceSettings",
   "tcpKeepalive",
   "tlsDefaults",
-  "trustDomainAliases",
   "verifyCertificateAtClient",
   "zoneAwareLbSetting",
 ] as const;
@@ -94,6 +94,7 @@ function logPath(value: string): string | undefined {
 /** The whole file. */
 export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   trustDomain: string(trustDomain),
+  trustDomainAliases: list(string(trustDomain)),
   rootNamespace: string(dnsLabel),
   outboundTrafficPolicy: message<NonNullable<InForce["outboundTrafficPolicy"]>>({
     mode: enumeration("ALLOW_ANY", "REGISTRY_ONLY", "ALLOW_ANY_DYNAMIC_DNS"),
@@ -145,6 +146,7 @@ function settingsOf(config: InForce): MeshSettings {
   const normalization = config.pathNormalization?.normalization;
   return {
     trustDomain: config.trustDomain ?? defaultMeshSettings.trustDomain,
+    ...(config.trustDomainAliases?.length ? { trustDomainAliases: config.trustDomainAliases } : {}),
     domain: defaultMeshSettings.domain,
     rootNamespace: config.rootNamespace ?? defaultMeshSettings.rootNamespace,
     outboundTrafficPolicy: outboundTrafficPolicy?.mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",

@@ -8,6 +8,9 @@ import { RouterSchema } from "../../../routing/xds/gen/envoy/extensions/filters/
 import type { HttpConnectionManagerConfig, HttpFilterName } from "../model.ts";
 import { bufferFilter, bufferLimit } from "./buffer.ts";
 import { corsFilter } from "./cors.ts";
+import type { RbacConfig } from "../../../routing/authorize/condition.ts";
+import { RBACSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts";
+import { rbacConfig } from "./rbac.ts";
 import { faultFilter } from "./fault.ts";
 import { rateLimitConfig, rateLimitFilter } from "./rate_limit.ts";
 import { holds, unpack } from "./strict.ts";
@@ -18,10 +21,26 @@ type Filters = Pick<
   "httpFilters" | "rateLimit" | "maxRequestBytes" | "respectExpectedTimeout"
 >;
 
+/** The RBAC filters, which come before all others, so that nobody is served unjudged. */
+export function httpRbacFilters(filters: HttpFilter[], place: Place): RbacConfig[] {
+  return filters.slice(0, countRbac(filters)).map(({ configType: { value } }, index) => {
+    const at = place.item(index).field("typed_config");
+    return rbacConfig(unpack(value, RBACSchema, at), true, at);
+  });
+}
+
+function countRbac(filters: HttpFilter[]): number {
+  const others = filters.findIndex(({ configType: { value } }) => !holds(value, RBACSchema));
+  return others < 0 ? filters.length : others;
+}
+
+/** The filters behind RBAC's. */
 export function httpFilters(filters: HttpFilter[], place: Place): Filters {
+  const skipped = countRbac(filters);
   const translated: Filters = { httpFilters: [] };
-  filters.forEach((filter, index) => {
-    const at = place.item(index);
+  filters.slice(skipped).forEach((filter, index) => {
+    const at = place.item(index + skipped);
+    at.require(!holds(filter.configType.value, RBACSchema), "want the RBAC filters before all others");
     const kind = httpFilter(filter, translated, at);
     at.require(!translated.httpFilters.includes(kind), `want the ${kind} filter once`);
     translated.httpFilters.push(kind);

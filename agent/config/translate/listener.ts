@@ -10,10 +10,13 @@ import { HttpInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/f
 import { ProxyProtocolSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
 import { TlsInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { HttpConnectionManagerSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { RBACSchema as NetworkRbacSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { TcpProxySchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig, SecretConfig } from "../model.ts";
 import { accessLogs } from "./access_log.ts";
 import { connectionManager } from "./http_connection_manager.ts";
+import { httpRbacFilters } from "./http_filters.ts";
+import { rbacConfig } from "./rbac.ts";
 import { sameConfig } from "./same_config.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
@@ -118,13 +121,19 @@ function filterChain(
   secrets: SecretConfig[],
 ): TranslatedChain {
   const filters = place.field("filters");
-  filters.require(chain.filters.length === 1, "want one, the HTTP connection manager or the TCP proxy");
-  const { http, tcp, inlineRoute, accessLog } = networkFilter(
-    chain.filters[0],
+  filters.require(chain.filters.length > 0, "want the HTTP connection manager or the TCP proxy");
+  const last = chain.filters.length - 1;
+  const { http, tcp, inlineRoute, accessLog, httpAuthorization } = networkFilter(
+    chain.filters[last],
     `${listener}/${name}`,
     port,
-    filters.item(0).field("typed_config"),
+    filters.item(last).field("typed_config"),
   );
+  const network = chain.filters.slice(0, last).map(({ configType: { value } }, index) => {
+    const at = filters.item(index).field("typed_config");
+    return rbacConfig(unpack(value, NetworkRbacSchema, at), false, at);
+  });
+  const authorization = [...network, ...httpAuthorization];
   const match = chain.filterChainMatch;
   return {
     chain: {
@@ -136,6 +145,7 @@ function filterChain(
       ),
       applicationProtocols: match?.applicationProtocols ?? [],
       tls: downstreamTls(chain.transportSocket, place.field("transport_socket"), secrets),
+      ...(authorization.length === 0 ? {} : { authorization }),
       http,
       tcp,
     },
@@ -144,16 +154,17 @@ function filterChain(
   };
 }
 
-/** What the one filter of a chain is. */
+/** What the last filter of a chain is. */
 function networkFilter({ configType: { value: config } }: Filter, inlineName: string, port: number, place: Place) {
   if (holds(config, TcpProxySchema)) {
     const filter = unpack(config, TcpProxySchema, place);
     const accessLog = accessLogs(filter.accessLog, place.field("access_log"));
-    return { http: null, inlineRoute: null, tcp: tcpProxy(filter, place), accessLog };
+    return { http: null, inlineRoute: null, tcp: tcpProxy(filter, place), accessLog, httpAuthorization: [] };
   }
   const manager = unpack(config, HttpConnectionManagerSchema, place);
   const accessLog = accessLogs(manager.accessLog, place.field("access_log"));
-  return { ...connectionManager(manager, inlineName, port, place), tcp: null, accessLog };
+  const httpAuthorization = httpRbacFilters(manager.httpFilters, place.field("http_filters"));
+  return { ...connectionManager(manager, inlineName, port, place), tcp: null, accessLog, httpAuthorization };
 }
 
 function serverNames(names: string[], place: Place): string[] {

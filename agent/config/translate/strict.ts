@@ -20,6 +20,7 @@ import { type MessageFields } from "./fields/message_fields.ts";
 import { routeFields } from "./fields/route.ts";
 import { sharedFields } from "./fields/shared.ts";
 import { tcpProxyFields } from "./fields/tcp_proxy.ts";
+import { rbacFields } from "./fields/rbac.ts";
 import { tlsFields } from "./fields/tls.ts";
 import type { Place } from "./unsupported.ts";
 
@@ -31,6 +32,7 @@ export const implementedMessages: readonly MessageFields[] = [
   ...routeFields,
   ...clusterFields,
   ...endpointFields,
+  ...rbacFields,
   ...tlsFields,
   ...sharedFields,
 ];

@@ -1,4 +1,5 @@
 /** An HTTP/1.1 connection from a caller: reads requests one after another, writes their responses. */
+import { reauthorize } from "../../authorize/authorize.ts";
 import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downstream_stream.ts";
 import type { Exchange } from "../../exchange.ts";
 import { handleRequest } from "../../pipeline.ts";
@@ -330,6 +331,11 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     if (this.#exchange !== null || this.closing) return;
     this.onReadable();
     if (!this.closed && !this.closing && this.#exchange === null && !this.#headStarted) this.close();
+  }
+
+  reauthorize(): void {
+    const { rules } = this.link;
+    if (rules !== null && this.#exchange !== null) reauthorize(this.#exchange, rules);
   }
 
   protected override onDrained(): void {

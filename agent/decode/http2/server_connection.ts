@@ -108,6 +108,11 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (this.streams.size === 0) this.closeAfterFlush();
   }
 
+  reauthorize(): void {
+    const { rules } = this.link;
+    if (rules !== null) { for (const stream of [...this.streams.values()]) stream.reauthorize(rules); }
+  }
+
   protected override onClose(failed: boolean): void {
     super.onClose(failed);
     this.thread.downstreamClosed(this);

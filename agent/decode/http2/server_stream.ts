@@ -1,4 +1,6 @@
 /** One request on an HTTP/2 connection from a caller, and its response. */
+import type { ConnectionRules } from "../../../routing/authorize/judge.ts";
+import { reauthorize } from "../../authorize/authorize.ts";
 import type { BodyFraming, DownstreamLink, DownstreamStream } from "../../downstream_stream.ts";
 import type { Exchange } from "../../exchange.ts";
 import { handleRequest } from "../../pipeline.ts";
@@ -156,6 +158,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
 
   protected override get mayTrickle(): boolean {
     return this.#isTunnel || (this.#exchange !== null && this.#exchange.grpc);
+  }
+
+  reauthorize(rules: ConnectionRules): void {
+    if (this.#exchange !== null) reauthorize(this.#exchange, rules);
   }
 
   /** How long it may stand still, milliseconds; 0: for ever. */

@@ -2,6 +2,7 @@
  * The tcp_proxy of a connection: chooses cluster and host, connects, then relays bytes both ways until both have ended
  * (https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/network_filters/tcp_proxy_filter).
  */
+import { authorizeConnection, type Permit, terminationDetails } from "../../authorize/authorize.ts";
 import type { Cluster, Host } from "../../balance/cluster.ts";
 import { recordConnected, recordLocalFailure } from "../../balance/outliers.ts";
 import type { TcpProxyConfig } from "../../config/model.ts";
@@ -22,6 +23,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
   host: Host | null = null;
   upstreamPrincipal = "";
   upstreamFailure = "";
+  terminationDetails = "";
   flags = 0;
   bytesReceived = 0;
   bytesSent = 0;
@@ -44,6 +46,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
     socket: Socket,
     tls: TlsSession | null,
     readonly link: DownstreamLink,
+    _permit: Permit,
   ) {
     this.#config = link.chain.tcp;
     this.#startedAt = this.#lastActivity = thread.loop.now;
@@ -188,6 +191,12 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
   }
 
   close(): void {
+    this.#end(Flag.none);
+  }
+
+  reauthorize(): void {
+    if (authorizeConnection(this.link, this.thread) !== null) return;
+    this.terminationDetails = terminationDetails(this.link);
     this.#end(Flag.none);
   }
 }

@@ -1,6 +1,7 @@
 /** Meshes for tests, made from Istio YAML and short descriptions. */
 import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { parseAllDocuments } from "yaml";
+import type { AuthorizationPolicy, PeerAuthentication, RequestAuthentication } from "../../istio/security_types.ts";
 import type { DestinationRule, Gateway, Resource, VirtualService } from "../../istio/types.ts";
 import type { Endpoint, Mesh, MeshSettings, Protocol, Service } from "../../mesh.ts";
 import type { WorkloadNode } from "../../xds/node.ts";
@@ -72,15 +73,20 @@ export function node(options: Partial<WorkloadNode> = {}): WorkloadNode {
   };
 }
 
-/** VirtualServices, DestinationRules and Gateways from YAML, as the parser leaves them. */
-export function resources(yaml: string): (VirtualService | DestinationRule | Gateway)[] {
+/** Rules and policies from YAML, as the parser leaves them. */
+export function resources(yaml: string): Resource[] {
   return parseAllDocuments(yaml).map((document) => {
-    const value = document.toJS() as Resource<"VirtualService" | "DestinationRule" | "Gateway">;
+    const value = document.toJS() as Resource;
     return {
       ...value,
-      metadata: { ...value.metadata, namespace: value.metadata.namespace ?? "default", labels: {}, annotations: {} },
+      metadata: {
+        ...value.metadata,
+        namespace: value.metadata.namespace ?? "default",
+        labels: {},
+        annotations: value.metadata.annotations ?? {},
+      },
       origin: { file: "test.yaml", line: 1, column: 1 },
-    } as VirtualService | DestinationRule | Gateway;
+    };
   });
 }
 
@@ -93,6 +99,9 @@ export function mesh(services: Service[], rules: Resource[] | string = [], chang
     virtualServices: all.filter((rule): rule is VirtualService => rule.kind === "VirtualService"),
     destinationRules: all.filter((rule): rule is DestinationRule => rule.kind === "DestinationRule"),
     gateways: all.filter((rule): rule is Gateway => rule.kind === "Gateway"),
+    peerAuthentications: all.filter((rule): rule is PeerAuthentication => rule.kind === "PeerAuthentication"),
+    requestAuthentications: all.filter((rule): rule is RequestAuthentication => rule.kind === "RequestAuthentication"),
+    authorizationPolicies: all.filter((rule): rule is AuthorizationPolicy => rule.kind === "AuthorizationPolicy"),
   };
 }
 
