@@ -138,9 +138,7 @@ export class SecuredWorkload implements AsyncDisposable {
       headers?: [string, string][];
     } = {},
   ): Promise<Answer> {
-    const port = caller === null
-      ? this.ownPort
-      : await this.connectAs(caller, protocol === "h1" ? "http/1.1" : "h2");
+    const port = caller === null ? this.ownPort : await this.connectAs(caller, protocol === "h1" ? "http/1.1" : "h2");
     if (protocol === "h2") {
       using peer = await Http2Peer.connect(port);
       const message = await peer.exchange([
