@@ -224,7 +224,7 @@ export class Cluster {
 
   #isAvailable({ config, slot }: Host): boolean {
     return config.healthy && Atomics.load(this.shared, slot + HostSlot.ejected) !== 1 &&
-      (this.config.healthCheck === undefined ||
+      (this.config.healthCheck === undefined || config.healthCheck?.disabled === true ||
         Atomics.load(this.shared, slot + HostSlot.activeHealth) === ActiveHealth.healthy);
   }
 

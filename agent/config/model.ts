@@ -490,8 +490,12 @@ export interface HealthCheckConfig {
       /** Statuses that count as no answer does: only several in a row make a host unhealthy. */
       retriableStatuses: { start: number; end: number }[];
     }
-    /** A connection that comes about is enough. */
-    | { kind: "tcp" };
+    /** `authority` empty: the cluster's name. `service` empty: the server as a whole. */
+    | { kind: "grpc"; service: string; authority: string }
+    /** Bytes that are sent, and blocks of which all must come, in this order; none: a connection is enough. */
+    | { kind: "tcp"; send: number[]; receive: number[][] };
+  /** Port that is asked; absent: the endpoint's own. An endpoint's goes before it. */
+  port?: number;
   timeout: number;
   /** Between checks of a healthy host; the others hold in other states of the host, or without traffic so far. */
   interval: number;
@@ -565,6 +569,8 @@ export interface EndpointConfig {
   transportSocketMatch: Record<string, string>;
   /** Set where it stays one host, with its connections, whatever address its name has at the moment (LOGICAL_DNS). */
   logicalName?: string;
+  /** How its health is checked where that differs; absent: as the cluster says. `port` 0: the cluster's. */
+  healthCheck?: { port: number; hostname: string; disabled: boolean };
   /** What the host's places in hash tables depend on; absent: address and port. */
   hashKey?: string;
   /** For metrics; fields may be empty. */

@@ -2,7 +2,7 @@
  * Active health checks of one cluster. They run in one data thread, the first: it has the connections, TLS contexts and
  * protocols with which requests go out, so that a check goes the same way; all threads read the result in shared memory.
  */
-import type { Cluster, Host } from "../balance/cluster.ts";
+import { type Cluster, Host } from "../balance/cluster.ts";
 import type { HealthCheckConfig } from "../config/model.ts";
 import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import { Timer } from "../worker/timer_wheel.ts";
@@ -14,16 +14,19 @@ export class HealthChecker {
 
   constructor(private readonly cluster: Cluster, private readonly config: HealthCheckConfig) {}
 
-  /** Checks these hosts and no others; one that stays goes on where it is. */
+  /** Checks these hosts and no others; one that stays, and is asked where it was, goes on where it is. */
   setHosts(hosts: Iterable<Host>): void {
-    const gone = new Map(this.#sessions);
+    const before = new Map(this.#sessions);
+    this.#sessions.clear();
     for (const host of hosts) {
-      if (!gone.delete(host)) this.#sessions.set(host, new Session(this.cluster, host, this.config));
+      if (host.config.healthCheck?.disabled) continue;
+      const session = before.get(host);
+      if (session?.asksPort === portOf(host, this.config)) {
+        before.delete(host);
+        this.#sessions.set(host, session);
+      } else this.#sessions.set(host, new Session(this.cluster, host, this.config));
     }
-    for (const [host, session] of gone) {
-      session.stop();
-      this.#sessions.delete(host);
-    }
+    for (const session of before.values()) session.stop();
   }
 
   stop(): void {
@@ -36,6 +39,8 @@ class Session {
   readonly #state: HealthState;
   /** Until the next check, or until the present one has taken too long. */
   readonly #timer: Timer;
+  /** The host itself, or the same one at the port at which it is asked. */
+  readonly #checked: Host;
   #check: Check | null = null;
 
   constructor(
@@ -44,21 +49,27 @@ class Session {
     private readonly config: HealthCheckConfig,
   ) {
     const known = Atomics.load(cluster.shared, host.slot + HostSlot.activeHealth);
+    this.#checked = checkedHost(host, config);
     this.#state = new HealthState(config, known === ActiveHealth.healthy);
     this.#timer = new Timer(() => this.#check === null ? this.#start() : this.#onTimeout());
     cluster.thread.loop.setTimer(this.#timer, Math.random() * config.initialJitter);
+  }
+
+  get asksPort(): number {
+    return this.#checked.config.port;
   }
 
   stop(): void {
     this.cluster.thread.loop.clearTimer(this.#timer);
     this.#check?.cancel();
     this.#check = null;
+    if (this.#checked !== this.host) this.#checked.pool.drain();
   }
 
   #start(): void {
     this.cluster.thread.loop.setTimer(this.#timer, this.config.timeout);
     let finished = false;
-    const check = startCheck(this.host, this.config, (result) => {
+    const check = startCheck(this.#checked, this.config, (result) => {
       finished = true;
       this.#check = null;
       this.#onResult(result);
@@ -103,4 +114,15 @@ class Session {
     const jitter = config.intervalJitter + interval * config.intervalJitterPercent / 100;
     return interval + Math.random() * jitter;
   }
+}
+
+/** Where checks go: an endpoint's own port for them goes before the check's. */
+function portOf(host: Host, { port }: HealthCheckConfig): number {
+  return host.config.healthCheck?.port || port || host.config.port;
+}
+
+/** The host as checks reach it. */
+function checkedHost(host: Host, config: HealthCheckConfig): Host {
+  const port = portOf(host, config);
+  return port === host.config.port ? host : new Host(host.cluster, { ...host.config, port });
 }

@@ -74,7 +74,11 @@ function clusterLines(counters: Int32Array, cluster: ClusterConfig, state: Proxy
         `${prefix}::rq_total::${read(HostSlot.requests)}`,
         `${prefix}::rq_error::${read(HostSlot.errors)}`,
         `${prefix}::health_flags::${
-          healthFlags(endpoint, read(HostSlot.ejected) === 1, failsChecks(read(HostSlot.activeHealth)))
+          healthFlags(
+            endpoint,
+            read(HostSlot.ejected) === 1,
+            !endpoint.healthCheck?.disabled && failsChecks(read(HostSlot.activeHealth)),
+          )
         }`,
         `${prefix}::weight::${endpoint.weight}`,
         `${prefix}::locality::${locality.locality}`,

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import type { EndpointConfig } from "../../agent/config/model.ts";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { ClusterSchema } from "../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { translateCluster } from "../../agent/config/translate/cluster.ts";
@@ -27,19 +29,24 @@ class Checked extends Backend {
   }
 }
 
-/** Two data threads with a cluster of these ports, checked like this. */
-async function start(ports: number[], healthCheck: JsonObject): Promise<{ proxy: TestProxy; url: string }> {
+/** Two data threads with a cluster of these hosts or ports, checked like this. `more`: of the cluster. */
+async function start(
+  hosts: (number | EndpointConfig)[],
+  healthCheck: JsonObject,
+  more: JsonObject = {},
+): Promise<{ proxy: TestProxy; url: string }> {
   const port = freePort();
   const { cluster } = translateCluster(
     message(ClusterSchema, {
       name: "backend",
       commonLbConfig: { healthyPanicThreshold: { value: 0 } },
       healthChecks: [{ ...times, ...healthCheck }],
+      ...more,
     }),
   );
   const proxy = await TestProxy.start({
     clusters: [{ ...cluster, slot: 0 }],
-    endpoints: [endpoints("backend", ports.map((one) => endpoint(one)), 0)],
+    endpoints: [endpoints("backend", hosts.map((one) => typeof one === "number" ? endpoint(one) : one), 0)],
     routes: [routes([route()])],
     listeners: [listener(port)],
   }, 2);
@@ -114,6 +121,126 @@ Deno.test("a TCP check wants a connection", async () => {
   await until(url, "a late");
   await late.shutdown();
   await until(url, "a");
+});
+
+/** A server that answers each line it is sent with `answer`. */
+class Talker implements AsyncDisposable {
+  readonly heard: string[] = [];
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly port = (this.#listener.addr as Deno.NetAddr).port;
+  readonly #serving: Promise<void>;
+
+  constructor(public answer: string[]) {
+    this.#serving = (async () => {
+      const talks: Promise<void>[] = [];
+      for await (const connection of this.#listener) talks.push(this.#talk(connection));
+      await Promise.all(talks);
+    })();
+  }
+
+  async #talk(connection: Deno.Conn): Promise<void> {
+    const buffer = new Uint8Array(1024);
+    try {
+      const count = await connection.read(buffer);
+      this.heard.push(new TextDecoder().decode(buffer.subarray(0, count ?? 0)));
+      for (const part of this.answer) {
+        await connection.write(new TextEncoder().encode(part));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      while (await connection.read(buffer) !== null);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+    }
+    connection.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    await this.#serving;
+  }
+}
+
+Deno.test("a TCP check may send bytes and want others, in their order, from a port of its own", async () => {
+  await using a = new Checked("a");
+  await using talker = new Talker(["+PO", "NG and", " more DONE"]);
+  const { proxy, url } = await start([a.port], {
+    altPort: talker.port,
+    timeout: "0.5s",
+    tcpHealthCheck: {
+      send: { text: "50494E470A" },
+      receive: [{ text: "2b504f4e47" }, { binary: btoa("DONE") }],
+    },
+  });
+  await using _ = proxy;
+  await until(url, "a");
+  assert.equal(talker.heard[0], "PING\n");
+  assert.equal(a.checks.length, 0);
+  talker.answer = ["DONE", "+PONG"];
+  await until(url, "503");
+});
+
+Deno.test("an endpoint may be checked at a port and by a name of its own, or not at all", async () => {
+  await using elsewhere = new Checked("elsewhere");
+  await using a = new Checked("a");
+  await using b = new Checked("b");
+  a.health = b.health = 500;
+  const list = [
+    endpoint(a.port, { healthCheck: { port: elsewhere.port, hostname: "a.example", disabled: false } }),
+    endpoint(b.port, { healthCheck: { port: 0, hostname: "", disabled: true } }),
+  ];
+  const { proxy, url } = await start(list, { httpHealthCheck: { path: "/healthz" } });
+  await using _ = proxy;
+  await until(url, "a b");
+  assert.equal(elsewhere.checks[0].host, "a.example");
+  assert.deepEqual([a.checks.length, b.checks.length], [0, 0]);
+  elsewhere.health = 500;
+  await until(url, "b");
+});
+
+Deno.test("a gRPC check wants the word SERVING from a server of grpc-js", async () => {
+  const process = new Deno.Command("node", {
+    args: [fileURLToPath(new URL("grpc/echo_server.cjs", import.meta.url)), "shop.Cart"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const output = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const say = process.stdin.getWriter();
+  const port = Number(/port (\d+)/.exec((await output.read()).value!)![1]);
+  const http2Options = {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      explicitHttpConfig: { http2ProtocolOptions: {} },
+    },
+  };
+  const more = { typedExtensionProtocolOptions: http2Options };
+  // What is no gRPC method, the server answers with grpc-status 12 over HTTP 200 or with another status: it is reached.
+  const reached = async (url: string) => {
+    const response = await fetch(url, { method: "POST", headers: { "content-type": "application/grpc" } });
+    await response.body?.cancel();
+    return response.headers.get("grpc-status") !== "14";
+  };
+  const wait = async (url: string, wanted: boolean) => {
+    while (await reached(url) !== wanted) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  {
+    const { proxy, url } = await start([port], { grpcHealthCheck: { serviceName: "shop.Cart" } }, more);
+    await using _ = proxy;
+    await wait(url, true);
+    await say.write(new TextEncoder().encode("2"));
+    await wait(url, false);
+    await say.write(new TextEncoder().encode("1"));
+    await wait(url, true);
+  }
+  {
+    const { proxy, url } = await start([port], { grpcHealthCheck: {}, unhealthyThreshold: 1 }, more);
+    await using _ = proxy;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await reached(url), false, "the server as a whole is not known to it");
+  }
+  await say.close();
+  process.kill();
+  await output.cancel();
+  await process.status;
 });
 
 Deno.test("a check that is not answered in time has failed", async () => {

@@ -57,6 +57,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const { name, commonLbConfig } = resource;
   const secrets: SecretConfig[] = [];
   const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
+  const http = httpOptions(resource, place.field("typed_extension_protocol_options"));
   const errors = errorStatuses(resource.typedExtensionProtocolOptions[protocolOptions], place.key(protocolOptions));
   const cluster: SlotlessCluster = {
     name,
@@ -72,9 +73,9 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
     }),
     ...transportSocket(resource.transportSocket, place.field("transport_socket"), secrets),
     circuitBreakers: circuitBreakers(resource, place.field("circuit_breakers")),
-    ...httpOptions(resource, place.field("typed_extension_protocol_options")),
+    ...http,
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
-    ...healthCheck(resource.healthChecks, place.field("health_checks")),
+    ...healthCheck(resource.healthChecks, http.http2 !== undefined, place.field("health_checks")),
     outlierDetection: outlierDetection(resource.outlierDetection, errors, place.field("outlier_detection")),
     service: destinationService(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),

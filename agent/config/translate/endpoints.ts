@@ -1,7 +1,10 @@
 /** Cluster load assignments: the endpoints of one cluster. */
 import { type Locality, type Metadata } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { HealthStatus } from "../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
-import type { LbEndpoint } from "../../../routing/xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import type {
+  Endpoint_HealthCheckConfig,
+  LbEndpoint,
+} from "../../../routing/xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
@@ -81,7 +84,14 @@ function endpointConfig(endpoint: LbEndpoint, place: Place, names: boolean): Slo
     transportSocketMatch: textValues(endpoint.metadata?.filterMetadata[sockets], metadata.key(sockets)),
     workload: workloadLabels(endpoint.metadata),
     ...(typeof hashKey === "string" ? { hashKey } : {}),
+    ...endpointHealthCheck(endpoint.hostIdentifier.value.healthCheckConfig),
   };
+}
+
+function endpointHealthCheck(config: Endpoint_HealthCheckConfig | undefined): Pick<EndpointConfig, "healthCheck"> {
+  if (config === undefined) return {};
+  const { portValue: port, hostname, disableActiveHealthCheck: disabled } = config;
+  return { healthCheck: { port, hostname, disabled } };
 }
 
 function isHealthy(status: HealthStatus, place: Place): boolean {

@@ -3,11 +3,15 @@ import { RequestMethod } from "../../../routing/xds/gen/envoy/config/core/v3/bas
 import type {
   HealthCheck,
   HealthCheck_HttpHealthCheck,
+  HealthCheck_Payload,
+  HealthCheck_TcpHealthCheck,
 } from "../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
 import type { Int64Range } from "../../../routing/xds/gen/envoy/type/v3/range_pb.ts";
 import type { HealthCheckConfig } from "../model.ts";
 import type { Place } from "./unsupported.ts";
 import { milliseconds, positiveMilliseconds } from "./values.ts";
+
+const largestPayload = 1024;
 
 const methods: Partial<Record<RequestMethod, string>> = {
   [RequestMethod.METHOD_UNSPECIFIED]: "GET",
@@ -17,8 +21,12 @@ const methods: Partial<Record<RequestMethod, string>> = {
   [RequestMethod.TRACE]: "TRACE",
 };
 
-/** Of the list at most one, as in Envoy. */
-export function healthCheck(checks: readonly HealthCheck[], place: Place): { healthCheck?: HealthCheckConfig } {
+/** Of the list at most one, as in Envoy. `http2`: whether the cluster speaks it. */
+export function healthCheck(
+  checks: readonly HealthCheck[],
+  http2: boolean,
+  place: Place,
+): { healthCheck?: HealthCheckConfig } {
   if (checks.length === 0) return {};
   place.require(checks.length === 1, "want at most one");
   const [check] = checks;
@@ -31,7 +39,8 @@ export function healthCheck(checks: readonly HealthCheck[], place: Place): { hea
   const unhealthyInterval = positiveMilliseconds(check.unhealthyInterval, interval, at.field("unhealthy_interval"));
   return {
     healthCheck: {
-      check: kind(check, at),
+      check: kind(check, http2, at),
+      ...(check.altPort === undefined ? {} : { port: altPort(check.altPort, at.field("alt_port")) }),
       timeout: required("timeout"),
       interval,
       initialJitter: milliseconds(check.initialJitter, 0, at.field("initial_jitter")),
@@ -60,14 +69,22 @@ export function healthCheck(checks: readonly HealthCheck[], place: Place): { hea
   };
 }
 
-function kind({ healthChecker }: HealthCheck, place: Place): HealthCheckConfig["check"] {
+function kind({ healthChecker }: HealthCheck, http2: boolean, place: Place): HealthCheckConfig["check"] {
   switch (healthChecker.case) {
     case "httpHealthCheck":
       return http(healthChecker.value, place.field("http_health_check"));
     case "tcpHealthCheck":
-      return { kind: "tcp" };
+      return tcp(healthChecker.value, place.field("tcp_health_check"));
+    case "grpcHealthCheck": {
+      const { serviceName, authority } = healthChecker.value;
+      const at = place.field("grpc_health_check");
+      at.require(http2, "want a cluster with http2_protocol_options");
+      at.field("service_name").require(new TextEncoder().encode(serviceName).length < 126, "want at most 125 bytes");
+      at.field("authority").require(/^[\x21-\x7e]*$/.test(authority), "want a host without blanks");
+      return { kind: "grpc", service: serviceName, authority };
+    }
     default:
-      return place.refuse("want an http_health_check or a tcp_health_check");
+      return place.refuse("want an http_health_check, a tcp_health_check or a grpc_health_check");
   }
 }
 
@@ -86,6 +103,31 @@ function http(check: HealthCheck_HttpHealthCheck, place: Place): HealthCheckConf
     expectedStatuses: expected.length > 0 ? expected : [{ start: 200, end: 201 }],
     retriableStatuses: ranges(check.retriableStatuses, place.field("retriable_statuses")),
   };
+}
+
+function tcp({ send, receive }: HealthCheck_TcpHealthCheck, place: Place): HealthCheckConfig["check"] {
+  return {
+    kind: "tcp",
+    send: send === undefined ? [] : payload(send, place.field("send")),
+    receive: receive.map((one, index) => payload(one, place.field("receive").item(index))),
+  };
+}
+
+/** Text is in hexadecimal, as in Envoy. */
+function payload({ payload }: HealthCheck_Payload, place: Place): number[] {
+  const bytes = payload.case === "binary" ? [...payload.value] : hexadecimal(payload.value ?? "", place.field("text"));
+  place.require(bytes.length > 0 && bytes.length <= largestPayload, `want from 1 to ${largestPayload} bytes`);
+  return bytes;
+}
+
+function hexadecimal(text: string, place: Place): number[] {
+  place.require(/^([0-9a-fA-F]{2})*$/.test(text), "want bytes in hexadecimal");
+  return (text.match(/../g) ?? []).map((pair) => parseInt(pair, 16));
+}
+
+function altPort(port: number, place: Place): number {
+  place.require(port > 0 && port <= 65535, "want a port number");
+  return port;
 }
 
 function ranges(list: readonly Int64Range[], place: Place): { start: number; end: number }[] {

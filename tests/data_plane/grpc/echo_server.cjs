@@ -48,6 +48,26 @@ server.addService(service, {
     call.on("error", () => {});
   },
 });
+// grpc.health.v1.Health: SERVING until somebody calls `unary` with x-serving: the service that is asked for goes there.
+let serving = 1;
+server.addService({
+  check: {
+    path: "/grpc.health.v1.Health/Check",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: (bytes) => bytes,
+    requestDeserialize: (bytes) => bytes,
+    responseSerialize: (bytes) => bytes,
+    responseDeserialize: (bytes) => bytes,
+  },
+}, {
+  check(call, callback) {
+    const asked = call.request.length > 2 ? call.request.subarray(2).toString() : "";
+    if (asked !== (process.argv[2] ?? "")) return callback({ code: 5, details: "unknown service" });
+    callback(null, Buffer.from([8, serving]));
+  },
+});
+process.stdin.on("data", (text) => serving = Number(text));
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error;
   console.log(`port ${port}`);

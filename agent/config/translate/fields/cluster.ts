@@ -31,7 +31,9 @@ import { OutlierDetectionSchema } from "../../../../routing/xds/gen/envoy/config
 import { RuntimeDoubleSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { TcpKeepaliveSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import {
+  HealthCheck_GrpcHealthCheckSchema,
   HealthCheck_HttpHealthCheckSchema,
+  HealthCheck_PayloadSchema,
   HealthCheck_TcpHealthCheckSchema,
   HealthCheckSchema,
 } from "../../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
@@ -71,7 +73,7 @@ export const clusterFields = [
   message(
     HealthCheckSchema,
     `timeout interval initial_jitter interval_jitter interval_jitter_percent unhealthy_threshold healthy_threshold
-     http_health_check tcp_health_check no_traffic_interval no_traffic_healthy_interval unhealthy_interval
+     http_health_check tcp_health_check grpc_health_check alt_port no_traffic_interval no_traffic_healthy_interval unhealthy_interval
      unhealthy_edge_interval healthy_edge_interval`,
     {
       reuse_connection:
@@ -79,7 +81,9 @@ export const clusterFields = [
     },
   ),
   message(HealthCheck_HttpHealthCheckSchema, "host path expected_statuses retriable_statuses method"),
-  message(HealthCheck_TcpHealthCheckSchema, ""),
+  message(HealthCheck_TcpHealthCheckSchema, "send receive"),
+  message(HealthCheck_PayloadSchema, "text binary"),
+  message(HealthCheck_GrpcHealthCheckSchema, "service_name authority"),
   message(Int64RangeSchema, "start end"),
   message(CircuitBreakersSchema, "thresholds"),
   message(

@@ -1,5 +1,6 @@
 /** Implemented fields of cluster load assignments. */
 import {
+  Endpoint_HealthCheckConfigSchema,
   EndpointSchema,
   LbEndpointSchema,
   LocalityLbEndpointsSchema,
@@ -17,7 +18,8 @@ export const endpointFields = [
     metadata: "only informs",
   }),
   message(LbEndpointSchema, "endpoint health_status metadata load_balancing_weight"),
-  message(EndpointSchema, "address", {
+  message(Endpoint_HealthCheckConfigSchema, "port_value hostname disable_active_health_check"),
+  message(EndpointSchema, "address health_check_config", {
     hostname: "used only by automatic host rewriting and by hashing of names, which are refused",
   }),
 ];
