@@ -27,10 +27,15 @@ export class DownstreamLink {
   scope: MetricScope | null = null;
   scopeService: Service | null = null;
 
+  /** The peer's address without its port. */
+  readonly peerAddress: string;
+  /** What `x-forwarded-client-cert` says of the peer, once somebody has asked. */
+  clientCertLine: Uint8Array | null = null;
   #chain: FilterChain;
   #rules: ConnectionRules | null;
 
   constructor(chain: FilterChain, readonly peer: DownstreamPeer) {
+    this.peerAddress = peerAddress(peer);
     this.#chain = chain;
     this.#rules = this.#rulesOf(chain);
   }
@@ -56,7 +61,7 @@ export class DownstreamLink {
     return rules.forConnection({
       principal,
       identity: identitySegments(principal),
-      peerAddress: peerAddress(this.peer),
+      peerAddress: this.peerAddress,
       localAddress: listener.address,
       localPort: listener.port,
       serverName,

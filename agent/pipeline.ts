@@ -14,7 +14,6 @@ import type { RequestHead } from "./decode/head.ts";
 import { CONNECT } from "./decode/http1/upgrade.ts";
 import type { Exchange } from "./exchange.ts";
 import { filtersAnswer, runFilters } from "./filters/run_filters.ts";
-import { forwardedClientCert } from "./identify/forwarded_client_cert.ts";
 import { redirectHeaders } from "./respond/redirect.ts";
 import { outcomes } from "./respond/outcome.ts";
 import { canonicalizeTarget, canonicalLocation, Target } from "./route/canonical_target.ts";
@@ -73,7 +72,7 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   exchange.responseMutations[1] = route.responseHeaders;
   exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
-  if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, action, chosen.requestHeaders);
+  if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, chosen.requestHeaders);
   if (chosen.responseHeaders.dynamic || route.responseHeaders.dynamic) keepForResponse(exchange, head);
   if (exchange.limitDuration()) runFilters(exchange, head, permit);
 }
@@ -83,27 +82,18 @@ function prepareHead(
   exchange: Exchange,
   head: RequestHead,
   route: Route,
-  action: ForwardAction,
   clusterHeaders: CompiledMutation,
 ): void {
-  const { chain, peer } = exchange.downstream!.link;
-  const { http } = chain;
-  writeRequestHead(exchange.head, head, {
-    route,
-    action,
-    clusterHeaders: forRequest(clusterHeaders, exchange, head),
-    routeHeaders: forRequest(route.requestHeaders, exchange, head),
-    generateRequestId: http.generateRequestId,
-    forwardedClientCert: forwardedClientCert(http.forwardClientCertDetails, peer, head),
-    caller: chain.forwardedHeaders,
-    peer,
-    settings: exchange.settings,
-    isGrpc: exchange.grpc,
-  });
+  writeRequestHead(
+    exchange,
+    head,
+    forRequest(clusterHeaders, exchange, head),
+    forRequest(route.requestHeaders, exchange, head),
+  );
   if (exchange.upgrade === WEBSOCKET) appendMissingKey(exchange.head, head.fields);
   exchange.endOfHead(route.attemptCount.request);
   const { entry } = exchange;
-  const { requestIdInResponse } = chain.forwardedHeaders.config;
+  const { requestIdInResponse } = exchange.downstream!.link.chain.forwardedHeaders.config;
   if (entry !== null || requestIdInResponse) {
     const requestId = writtenRequestId(exchange);
     entry?.requestHeaders.set("x-request-id", requestId);

@@ -14,7 +14,7 @@ export function peerAddress({ remoteAddress }: DownstreamPeer): string {
  * @param forwardedFor all values of `x-forwarded-for`
  */
 export function clientAddress(link: DownstreamLink, forwardedFor: readonly string[]): string {
-  const own = peerAddress(link.peer);
+  const own = link.peerAddress;
   const { http } = link.chain.config;
   if (http === null || forwardedFor.length === 0) return own;
   const trustedHops = http.forwarding?.trustedHops ?? 0;

@@ -5,13 +5,11 @@
 import { createHash } from "node:crypto";
 import type { ClientCertDetails, HttpConnectionManagerConfig } from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
-import type { RequestHead } from "../decode/head.ts";
-import type { DownstreamPeer } from "../downstream_stream.ts";
+import type { Fields } from "../decode/head.ts";
+import type { DownstreamLink } from "../downstream_stream.ts";
 import { certificateNames } from "./certificate_names.ts";
 import { certificateSubject } from "./certificate_subject.ts";
 import { Known } from "../decode/known_headers.ts";
-
-const lines = new WeakMap<DownstreamPeer, Uint8Array>();
 
 /** What Istio has its sidecars tell. Workload certificates have no DNS names. */
 const istioDetails: ClientCertDetails = { subject: true, cert: false, chain: false, dns: true, uri: true };
@@ -54,18 +52,17 @@ function encodedPem(certificate: Uint8Array): string {
 /** The header line that goes to the application; `null` where it gets none, whatever the caller sent. */
 export function forwardedClientCert(
   details: HttpConnectionManagerConfig["forwardClientCertDetails"],
-  peer: DownstreamPeer,
-  head: RequestHead,
+  link: DownstreamLink,
+  fields: Fields,
 ): Uint8Array | null {
-  const received = head.fields.has(Known.forwardedClientCert) ? head.fields.known(Known.forwardedClientCert)! : "";
+  const { peer } = link;
+  const received = fields.known(Known.forwardedClientCert) ?? "";
   if (details === "ALWAYS_FORWARD_ONLY") return received === "" ? null : line(received);
   // Without a client certificate nobody vouches for what the header says.
   if (details === "SANITIZE" || peer.clientCertElement === "") return null;
   if (details === "FORWARD_ONLY") return received === "" ? null : line(received);
   if (details === "APPEND_FORWARD" && received !== "") return line(`${received},${peer.clientCertElement}`);
-  let own = lines.get(peer);
-  if (own === undefined) lines.set(peer, own = line(peer.clientCertElement));
-  return own;
+  return link.clientCertLine ??= line(peer.clientCertElement);
 }
 
 function line(value: string): Uint8Array {

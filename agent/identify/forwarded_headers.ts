@@ -7,14 +7,13 @@
 import { BlockList, isIP } from "node:net";
 import type { ForwardingConfig, HttpConnectionManagerConfig } from "../config/model.ts";
 import { ascii, sameBytes } from "../decode/characters.ts";
+import { lineEnd } from "../decode/field_lines.ts";
 import type { Fields } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
-import type { DownstreamPeer } from "../downstream_stream.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import { lastAddress } from "./forwarded_addresses.ts";
 
 const prefix = ascii("x-envoy-");
-const lineEnd = ascii("\r\n");
 const forwardedFor = ascii("x-forwarded-for: ");
 const externalAddress = ascii("x-envoy-external-address: ");
 const internalLine = ascii("x-envoy-internal: true\r\n");
@@ -22,8 +21,9 @@ const https = ascii("https");
 const httpScheme = ascii("x-forwarded-proto: http\r\n");
 const httpsScheme = ascii("x-forwarded-proto: https\r\n");
 
+const internalName = ascii("internal");
 /** What only internal callers may ask for, behind `x-envoy-`. At the edge nothing of Envoy's own passes. */
-const internalOnly = new Set([
+const internalOnly = [
   "internal",
   "retriable-status-codes",
   "retriable-header-names",
@@ -39,7 +39,7 @@ const internalOnly = new Set([
   "ip-tags",
   "original-url",
   "hedge-on-per-try-timeout",
-]);
+].map(ascii);
 
 const defaults: ForwardingConfig = {
   trustedHops: 0,
@@ -63,7 +63,6 @@ export class ForwardedHeaders {
   readonly respectsExpected: boolean;
   /** Address of whom the request comes from, as far as it can be trusted. */
   clientAddress = "";
-  #peer: DownstreamPeer | null = null;
   #peerAddress = "";
   #keepsProto = false;
 
@@ -81,11 +80,8 @@ export class ForwardedHeaders {
   }
 
   /** Judges the request and marks as dropped what its caller may not say. */
-  judge(fields: Fields, peer: DownstreamPeer): void {
-    if (peer !== this.#peer) {
-      this.#peer = peer;
-      this.#peerAddress = peer.remoteAddress.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-    }
+  judge(fields: Fields, peerAddress: string): void {
+    this.#peerAddress = peerAddress;
     const { trustedHops } = this.config;
     const told = fields.has(Known.forwardedFor);
     this.clientAddress = this.#peerAddress;
@@ -113,12 +109,16 @@ export class ForwardedHeaders {
   }
 
   #dropUntrusted(fields: Fields): void {
+    const { bytes } = fields;
     for (let i = 0; i < fields.count; i++) {
-      const start = fields.nameStart(i);
-      const end = fields.nameEnd(i);
-      if (end - start <= prefix.length || !startsWithPrefix(fields.bytes, start)) continue;
-      const name = String.fromCharCode(...fields.bytes.subarray(start + prefix.length, end));
-      if (this.edge || name === "internal" || (!this.internal && internalOnly.has(name))) fields.dropped[i] = 1;
+      const start = fields.nameStart(i) + prefix.length;
+      const size = fields.nameEnd(i) - start;
+      if (size <= 0 || fields.dropped[i] !== 0 || !sameBytes(bytes, start - prefix.length, prefix.length, prefix)) {
+        continue;
+      }
+      const untrusted = this.edge ||
+        (this.internal ? sameBytes(bytes, start, size, internalName) : isInternalOnly(bytes, start, size));
+      if (untrusted) fields.dropped[i] = 1;
     }
   }
 
@@ -167,9 +167,9 @@ function takeOver(fields: Fields): void {
   }
 }
 
-function startsWithPrefix(bytes: Uint8Array, start: number): boolean {
-  for (let i = 0; i < prefix.length; i++) {
-    if (bytes[start + i] !== prefix[i]) return false;
+function isInternalOnly(bytes: Uint8Array, start: number, size: number): boolean {
+  for (let i = 0; i < internalOnly.length; i++) {
+    if (sameBytes(bytes, start, size, internalOnly[i])) return true;
   }
-  return true;
+  return false;
 }

@@ -3,10 +3,10 @@ import { ascii } from "../decode/characters.ts";
 import { dropHopByHop } from "../decode/connection_options.ts";
 import { BodyKind } from "../decode/framing.ts";
 import type { BodyFraming } from "../downstream_stream.ts";
+import { appendContentLength, lineEnd, writeKept } from "../decode/field_lines.ts";
 import type { ResponseHead } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
 import type { CompiledMutation } from "../route/header_mutation.ts";
-import { writeKept } from "../upstream/request_head.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import { statusLine } from "./status_lines.ts";
 
@@ -14,7 +14,6 @@ const chunked = ascii("transfer-encoding: chunked\r\n");
 const close = ascii("connection: close\r\n");
 const keepAlive = ascii("connection: keep-alive\r\n");
 const serviceTime = ascii("x-envoy-upstream-service-time: ");
-const lineEnd = ascii("\r\n");
 
 /** How the caller's connection frames this response and whether it goes on after it. */
 export interface ResponseFraming {
@@ -70,13 +69,13 @@ export function writeResponseFields(
   writeKept(out, fields);
   for (let i = 0; i < mutations.length; i++) mutations[i].append(fields, out);
   out.appendAll(serviceTime);
-  appendNumber(out, Math.round(upstreamTime));
+  out.appendDecimal(Math.round(upstreamTime));
+  out.appendAll(lineEnd);
   if (!fields.has(Known.date)) out.appendAll(dateLine());
   out.appendAll(framing.server);
   const bodiless = status === 204 || status === 304 || framing.isHead;
   if (body.kind === BodyKind.length || (bodiless && fields.has(Known.contentLength) && status !== 204)) {
-    out.appendText("content-length: ");
-    appendNumber(out, body.length);
+    appendContentLength(out, body.length);
   }
   return bodiless;
 }
@@ -106,7 +105,7 @@ export function writeLocalReplyFields(
 ): void {
   if (bodyLength > 0) out.appendText("content-type: text/plain\r\n");
   out.appendText(headers);
-  if (status >= 200 && status !== 204 && status !== 304) out.appendText(`content-length: ${bodyLength}\r\n`);
+  if (status >= 200 && status !== 204 && status !== 304) appendContentLength(out, bodyLength);
   out.appendAll(dateLine());
   out.appendAll(framing.server);
 }
@@ -114,25 +113,6 @@ export function writeLocalReplyFields(
 function writeConnection(out: ByteQueue, framing: ResponseFraming): void {
   if (framing.close) out.appendAll(close);
   else if (framing.http10) out.appendAll(keepAlive);
-}
-
-/** Appends a non-negative integer and a line end. */
-function appendNumber(out: ByteQueue, value: number): void {
-  out.reserve(24);
-  const target = out.bytes;
-  let divisor = 1;
-  while (value >= divisor * 10) divisor *= 10;
-  let end = out.end;
-  let rest = value;
-  while (divisor >= 1) {
-    const digit = Math.floor(rest / divisor);
-    target[end++] = 48 + digit;
-    rest -= digit * divisor;
-    divisor = Math.floor(divisor / 10);
-  }
-  target[end++] = 13;
-  target[end++] = 10;
-  out.end = end;
 }
 
 let dateSecond = 0;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { HeaderMutation } from "../config/model.ts";
-import { writeKept } from "../upstream/request_head.ts";
+import { writeKept } from "../decode/field_lines.ts";
 import { ByteQueue, SlabPool } from "../worker/buffers.ts";
 import { CompiledMutation } from "./header_mutation.ts";
 import { request } from "./testdata/request.ts";

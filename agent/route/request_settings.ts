@@ -4,6 +4,7 @@
  * use Envoy's own headers; gRPC's deadline is anyone's.
  */
 import { ascii } from "../decode/characters.ts";
+import { lineEnd } from "../decode/field_lines.ts";
 import type { Fields } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
 import { callersRetryPolicy, type RetryPolicy } from "../../routing/resilience/retry.ts";
@@ -11,6 +12,7 @@ import { formatGrpcTimeout, parseCount, parseGrpcTimeout, RequestTimeouts } from
 import type { ByteQueue } from "../worker/buffers.ts";
 import type { ForwardAction } from "./route_table.ts";
 
+const expectedLine = ascii("x-envoy-expected-rq-timeout-ms: ");
 const timeoutName = ascii("x-envoy-upstream-rq-timeout-ms");
 const perTryName = ascii("x-envoy-upstream-rq-per-try-timeout-ms");
 const retryOnName = ascii("x-envoy-retry-on");
@@ -68,7 +70,11 @@ export class RequestSettings {
   append(out: ByteQueue, elapsed: number): void {
     const { timeouts } = this;
     const expected = timeouts.expected(elapsed);
-    if (expected > 0) out.appendText(`x-envoy-expected-rq-timeout-ms: ${Math.ceil(expected)}\r\n`);
+    if (expected > 0) {
+      out.appendAll(expectedLine);
+      out.appendDecimal(Math.ceil(expected));
+      out.appendAll(lineEnd);
+    }
     if (timeouts.tellsGrpc) {
       out.appendText(`grpc-timeout: ${formatGrpcTimeout(Math.ceil(timeouts.expectedGrpc(elapsed)))}\r\n`);
     }

@@ -1,5 +1,6 @@
 /** An HTTP/1.1 connection to an upstream host: one request at a time. */
 import type { Host } from "../balance/cluster.ts";
+import { appendContentLength } from "../decode/field_lines.ts";
 import { BodyKind, BodyReader } from "../decode/framing.ts";
 import type { Fields, ResponseHead } from "../decode/head.ts";
 import { parseResponseHead, ParseResult } from "../decode/http1/parse_head.ts";
@@ -70,8 +71,10 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     const { out } = this;
     out.append(request.head.bytes, request.head.start, request.head.length);
     if (request.bodyKind === BodyKind.chunked) out.appendAll(chunkedFraming);
-    else if (request.bodyKind === BodyKind.length) out.appendText(`content-length: ${request.bodyLength}\r\n\r\n`);
-    else if (request.bodyKind === BodyKind.tunnel) appendUpgrade(out, request.upgrade);
+    else if (request.bodyKind === BodyKind.length) {
+      appendContentLength(out, request.bodyLength);
+      out.appendAll(emptyLine);
+    } else if (request.bodyKind === BodyKind.tunnel) appendUpgrade(out, request.upgrade);
     else out.appendAll(emptyLine);
     if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
     if (request.trailers !== null) this.sendTrailers(request.trailers);

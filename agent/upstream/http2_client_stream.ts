@@ -1,5 +1,6 @@
 /** One request on an HTTP/2 connection to an upstream host, and its response. */
 import { CR, SPACE } from "../decode/characters.ts";
+import { appendContentLength } from "../decode/field_lines.ts";
 import { BAD_LENGTH, BodyKind, declaredLength, NO_LENGTH } from "../decode/framing.ts";
 import type { Fields, ResponseHead } from "../decode/head.ts";
 import { appendLines } from "../decode/http2/header_block.ts";
@@ -67,7 +68,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     appendLines(encoder, block, request.head, hostEnd + 2);
     if (request.bodyKind === BodyKind.length) {
       const lines = thread.headerLines;
-      lines.appendText(`content-length: ${request.bodyLength}\r\n`);
+      appendContentLength(lines, request.bodyLength);
       appendLines(encoder, block, lines);
       lines.clear();
     }

@@ -4,41 +4,33 @@
  */
 import { ascii, latin1 } from "../decode/characters.ts";
 import { dropHopByHop } from "../decode/connection_options.ts";
-import type { Fields, RequestHead } from "../decode/head.ts";
+import { lineEnd, writeKept } from "../decode/field_lines.ts";
+import type { RequestHead } from "../decode/head.ts";
 import { Known } from "../decode/known_headers.ts";
-import type { DownstreamPeer } from "../downstream_stream.ts";
-import type { ForwardedHeaders } from "../identify/forwarded_headers.ts";
+import type { Exchange } from "../exchange.ts";
+import { forwardedClientCert } from "../identify/forwarded_client_cert.ts";
 import type { CompiledMutation } from "../route/header_mutation.ts";
-import type { RequestSettings } from "../route/request_settings.ts";
 import type { ForwardAction, Route } from "../route/route_table.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import { appendRequestId } from "./request_id.ts";
 
 const versionAndHost = ascii(" HTTP/1.1\r\nhost: ");
-const lineEnd = ascii("\r\n");
 const originalPath = ascii("x-envoy-original-path");
 const teTrailers = ascii("te: trailers\r\n");
 
-export interface RequestHeadOptions {
-  route: Route;
-  action: ForwardAction;
-  /** Changes to the headers: the weighted cluster's and the route's. */
-  clusterHeaders: CompiledMutation;
-  routeHeaders: CompiledMutation;
-  generateRequestId: boolean;
-  /** Value of `x-forwarded-client-cert`; `null`: none, whatever the caller sent. */
-  forwardedClientCert: Uint8Array | null;
-  /** What of the caller's headers about itself counts, and what the proxy says of it. */
-  caller: ForwardedHeaders;
-  /** Takes what the caller asks for. */
-  settings: RequestSettings;
-  isGrpc: boolean;
-  peer: DownstreamPeer;
-}
-
-export function writeRequestHead(out: ByteQueue, head: RequestHead, options: RequestHeadOptions): void {
+/** Writes the head of the request that goes by the exchange's route; the changes to its headers are as for this request. */
+export function writeRequestHead(
+  exchange: Exchange,
+  head: RequestHead,
+  clusterHeaders: CompiledMutation,
+  routeHeaders: CompiledMutation,
+): void {
+  const out = exchange.head;
+  const route = exchange.route!;
+  const action = exchange.action!;
+  const { link } = exchange.downstream!;
   const { fields } = head;
-  const { route, action, clusterHeaders, routeHeaders } = options;
+  const { http, forwardedHeaders } = link.chain;
   const bytes = fields.bytes;
   const acceptsTrailers = fields.known(Known.te) === "trailers";
   dropHopByHop(fields);
@@ -48,9 +40,9 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
   fields.drop(Known.forwardedClientCert);
   if (route.attemptCount.request) fields.drop(Known.attemptCount);
   // Asked now: what Connection nominates is replaced by ours, what a route removes is not.
-  options.caller.judge(fields, options.peer);
-  const { internal, respectsExpected } = options.caller;
-  options.settings.ofCaller(action, fields, options.isGrpc, internal, respectsExpected);
+  forwardedHeaders.judge(fields, link.peerAddress);
+  const { internal, respectsExpected } = forwardedHeaders;
+  exchange.settings.ofCaller(action, fields, exchange.grpc, internal, respectsExpected);
   fields.drop(Known.expectedTimeout);
   const keepsRequestId = fields.keeps(Known.requestId);
   clusterHeaders.drop(fields);
@@ -77,34 +69,12 @@ export function writeRequestHead(out: ByteQueue, head: RequestHead, options: Req
     appendRange(out, bytes, head.pathStart, head.pathEnd);
     out.appendAll(lineEnd);
   }
-  options.caller.append(fields, out, options.peer.tlsVersion !== "");
-  if (options.generateRequestId && !keepsRequestId) appendRequestId(out);
-  if (options.forwardedClientCert !== null) {
-    out.append(options.forwardedClientCert, 0, options.forwardedClientCert.length);
-  }
+  forwardedHeaders.append(fields, out, link.peer.tlsVersion !== "");
+  if (http.generateRequestId && !keepsRequestId) appendRequestId(out);
+  const clientCert = forwardedClientCert(http.forwardClientCertDetails, link, fields);
+  if (clientCert !== null) out.appendAll(clientCert);
   clusterHeaders.append(fields, out);
   routeHeaders.append(fields, out);
-}
-
-/**
- * Writes the fields that are not dropped. Neighbours stand side by side in the buffer as `name: value` lines with
- * lower-case names, so that a run of them is one copy.
- */
-export function writeKept(out: ByteQueue, fields: Fields): void {
-  const { count, dropped, bytes } = fields;
-  let i = 0;
-  while (i < count) {
-    if (dropped[i] !== 0) {
-      i++;
-      continue;
-    }
-    const first = i;
-    while (i < count && dropped[i] === 0) i++;
-    const start = fields.nameStart(first);
-    const end = fields.valueEnd(i - 1);
-    out.append(bytes, start, end - start);
-    out.appendAll(lineEnd);
-  }
 }
 
 function writePath(out: ByteQueue, head: RequestHead, route: Route, action: ForwardAction): void {

@@ -78,7 +78,7 @@ export class ByteQueue {
     const target = this.bytes;
     let end = this.end;
     // Short pieces are cheaper copied byte by byte than through a view, which would be an allocation.
-    if (size <= 96) {
+    if (size <= 48) {
       for (let i = offset; i < offset + size; i++) target[end++] = source[i];
     } else {
       target.set(offset === 0 && size === source.length ? source : source.subarray(offset, offset + size), end);
@@ -99,6 +99,21 @@ export class ByteQueue {
     let end = this.end;
     for (let i = 0; i < text.length; i++) bytes[end++] = text.charCodeAt(i);
     this.end = end;
+  }
+
+  /** Appends a whole number, not negative, in decimal digits. */
+  appendDecimal(value: number): void {
+    let digits = 1;
+    for (let bound = 10; value >= bound; bound *= 10) digits++;
+    this.reserve(digits);
+    const bytes = this.bytes;
+    let rest = value;
+    for (let at = this.end + digits - 1; at >= this.end; at--) {
+      const tenth = Math.floor(rest / 10);
+      bytes[at] = 48 + (rest - tenth * 10);
+      rest = tenth;
+    }
+    this.end += digits;
   }
 
   consume(size: number): void {

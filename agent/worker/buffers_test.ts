@@ -71,3 +71,14 @@ Deno.test("reserved room can be written to behind the end", () => {
   queue.bytes[queue.end++] = 100;
   assert.equal(new TextDecoder().decode(queue.bytes.subarray(queue.start, queue.end)), "abcd");
 });
+
+Deno.test("numbers are appended in decimal digits", () => {
+  const queue = new ByteQueue(new SlabPool());
+  const numbers = [0, 9, 10, 99, 100, 1024, 65535, 2 ** 31, 999_999_999_999_999, Number.MAX_SAFE_INTEGER];
+  for (const number of numbers) {
+    queue.appendDecimal(number);
+    queue.appendText(" ");
+  }
+  const text = new TextDecoder().decode(queue.bytes.subarray(queue.start, queue.end));
+  assert.equal(text, numbers.join(" ") + " ");
+});

@@ -186,6 +186,6 @@ export class HeaderSink {
 
 /** Short pieces are cheaper copied byte by byte than through a view, which would be an allocation. */
 export function copyBytes(source: Uint8Array, offset: number, length: number, target: Uint8Array, at: number): void {
-  if (length > 96) target.set(source.subarray(offset, offset + length), at);
+  if (length > 48) target.set(source.subarray(offset, offset + length), at);
   else for (let i = 0; i < length; i++) target[at + i] = source[offset + i];
 }

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { ByteQueue, SlabPool } from "../../worker/buffers.ts";
-import { writeKept } from "../../upstream/request_head.ts";
+import { writeKept } from "../field_lines.ts";
 import { ascii, latin1 } from "../characters.ts";
 import { Fields } from "../head.ts";
 import { Known } from "../known_headers.ts";

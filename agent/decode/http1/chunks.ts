@@ -1,7 +1,7 @@
 /** Writing chunked bodies (RFC 9112 §7.1). */
 import { ascii } from "../characters.ts";
 import type { Fields } from "../head.ts";
-import { writeKept } from "../../upstream/request_head.ts";
+import { writeKept } from "../field_lines.ts";
 import type { ByteQueue } from "../../worker/buffers.ts";
 
 export const lastChunk: Uint8Array = ascii("0\r\n\r\n");
