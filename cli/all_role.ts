@@ -50,5 +50,6 @@ function isAgentFile(file: string): boolean {
 function serviceAccounts(file: string): string[] {
   const { agent, problems } = parseAgentFile(file, Deno.readTextFileSync(file));
   if (agent === undefined) throw new UsageError(problems.map(formatProblem).join("; "));
-  return [...new Set(agent.workloads.map(({ namespace, serviceAccount }) => `${namespace}/${serviceAccount}`))];
+  const nodes = [...agent.workloads, ...(agent.gateway === null ? [] : [agent.gateway])];
+  return [...new Set(nodes.map(({ namespace, serviceAccount }) => `${namespace}/${serviceAccount}`))];
 }

@@ -40,6 +40,8 @@ export interface ListenerConfig {
   address: string;
   port: number;
   direction: "inbound" | "outbound";
+  /** Hostname of the service that the address is for, by Istio's metadata; absent: none. */
+  service?: string;
   /** The listener filter proxy_protocol; absent: off. */
   proxyProtocol?: { allowRequestsWithoutProxyProtocol: boolean };
   filterChains: FilterChainConfig[];

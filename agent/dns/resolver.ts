@@ -18,6 +18,8 @@ export interface Resolution {
 export interface ResolverOptions {
   /** In the place of those of `/etc/resolv.conf`. */
   servers?: NameServer[];
+  /** Whether the server is this agent itself, which must not ask itself; by default none is. */
+  isOurs?(server: NameServer): boolean;
 }
 
 /** How long one server may take, and how often all of them are asked: resolv.conf's defaults, but faster. */
@@ -37,9 +39,9 @@ export class Resolver {
   #asking = 0;
   readonly #queue: (() => void)[] = [];
 
-  constructor({ servers }: ResolverOptions = {}) {
+  constructor({ servers, isOurs = () => false }: ResolverOptions = {}) {
     const file = new SystemFile("/etc/resolv.conf", parseNameServers);
-    this.#servers = servers === undefined ? () => file.content() : () => Promise.resolve(servers);
+    this.#servers = async () => (servers ?? await file.content()).filter((server) => !isOurs(server));
   }
 
   /** @throws {DnsError} when no server knows whether the name has such addresses */
@@ -59,7 +61,7 @@ export class Resolver {
 
   /** Passes a query on as it is to one server after the other. @throws {DnsError} when none answers */
   async forward(query: Uint8Array): Promise<Uint8Array> {
-    let failure: unknown;
+    let failure: unknown = new DnsError("there is no DNS server to ask");
     for (const server of await this.#servers()) {
       try {
         return await exchange(server, query, AbortSignal.timeout(attemptTimeout));
@@ -76,7 +78,7 @@ export class Resolver {
   }
 
   async #ask(name: string, type: AddressType): Promise<Resolution> {
-    let failure: unknown;
+    let failure: unknown = new DnsError("there is no DNS server to ask");
     for (let round = 0; round < rounds; round++) {
       for (const server of await this.#servers()) {
         try {

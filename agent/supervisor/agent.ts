@@ -16,6 +16,7 @@ import type { AgentView } from "./agent_view.ts";
 import { DataThreads } from "./data_threads.ts";
 import { healthApp } from "./health_app.ts";
 import { Identities } from "./identities.ts";
+import { LocalDns, type LocalNames } from "./local_dns.ts";
 import { type LocalServer, serveLocally } from "./local_server.ts";
 import { metricsApp } from "./metrics_app.ts";
 import { agentAddress, needsRefusingListener, planWorkloads } from "./plan.ts";
@@ -74,8 +75,8 @@ class RunningAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #identities: Identities;
   readonly #workloads = new Map<string, WorkloadAgent>();
-  readonly #resolver: Resolver;
   readonly #names: WatchedNames;
+  readonly #dns: LocalDns;
   #file: AgentFile;
   #threads: DataThreads | null = null;
   #servers: { admin: LocalServer; metrics: LocalServer; health: LocalServer } | null = null;
@@ -91,8 +92,11 @@ class RunningAgent implements Agent {
     this.#options = options;
     this.#file = file;
     this.#identities = new Identities(options.dataDir);
-    const resolver = this.#resolver = new Resolver({ servers: options.nameServers });
+    const isOurs = (server: NameServer) =>
+      this.#dns.addresses.some(({ address, port }) => address === server.address && port === server.port);
+    const resolver = new Resolver({ servers: options.nameServers, isOurs });
     this.#names = new WatchedNames((name, type) => resolver.resolve(name, type));
+    this.#dns = new LocalDns((query) => resolver.forward(query));
   }
 
   get admin(): Deno.NetAddr {
@@ -140,6 +144,7 @@ class RunningAgent implements Agent {
   async #stop(): Promise<void> {
     this.#unready = "stopping";
     this.#unwatch?.();
+    this.#dns.stop();
     this.#refusals?.stop();
     this.#identities.stop();
     await this.#reloading;
@@ -231,6 +236,15 @@ class RunningAgent implements Agent {
       if (running === undefined) await this.#startWorkload(plan);
       else if (JSON.stringify(running.plan) !== JSON.stringify(plan)) await running.change(plan);
     }
+    await this.#dns.set(this.#localNames());
+  }
+
+  #localNames(): LocalNames[] {
+    return [...this.#workloads.values()].flatMap((workload) => {
+      const { httpProxy } = workload.plan.node;
+      if (httpProxy === null) return [];
+      return [{ address: httpProxy.address, port: this.#file.ports.dns, names: () => workload.names() }];
+    });
   }
 
   async #startWorkload(plan: WorkloadPlan): Promise<void> {

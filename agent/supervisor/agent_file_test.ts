@@ -207,7 +207,6 @@ Deno.test("warns of what is not in force", () => {
   assert.equal(agent?.workloads.length, 1);
   assert.deepEqual(problems.map(({ severity, path }) => `${severity} ${path}`).sort(), [
     "warning spec.capture",
-    "warning spec.ports.dns",
     "warning spec.workloads[0].process",
   ]);
 });

@@ -168,17 +168,15 @@ const ports: Schema<Partial<AgentPorts>> = object<Partial<AgentPorts>>({
   metrics: portNumber,
   health: portNumber,
   dns: portNumber,
-}, {
-  rules: (_, cursor) => {
-    if (cursor.has("dns")) notInForce(cursor, "dns");
-  },
 });
 
 const spec: Schema<WrittenSpec> = object<WrittenSpec>({
   controlPlane: required(string((value) => parseHostPort(value, 1) ? undefined : "be HOST:PORT")),
   address: string((value) => value === "" ? undefined : ipAddress(value)),
   localAddress: string(ipAddress),
-  vipRange: string((value) => isSubnet(value) ? undefined : `be a range of addresses such as ${defaultVipRange}`),
+  vipRange: string((value) =>
+    isSubnet(value) && !value.includes(":") ? undefined : `be a range of IPv4 addresses such as ${defaultVipRange}`
+  ),
   ports,
   locality: string((value) => value === "" ? undefined : locality(value)),
   capture: enumeration("none", "nftables"),

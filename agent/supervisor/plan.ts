@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
 import configuration from "../../deno.json" with { type: "json" };
 import type { AgentFile, AgentGateway, AgentWorkload, ReadinessProbe } from "./agent_file.ts";
+import { lowestPort } from "./lowest_port.ts";
 import { AgentStartError } from "./agent_start_error.ts";
 import type { Probe } from "./probe.ts";
 import type { WorkloadPlan } from "./workload_agent.ts";
@@ -78,7 +79,7 @@ function nodeOf(file: AgentFile, workload: AgentWorkload, address: string): Work
     address,
     inboundPort: file.ports.inbound,
     httpProxy: proxyAddress === null ? null : { address: proxyAddress, port: file.ports.httpProxy },
-    ...(file.workloads.length === 1 ? { vipRange: file.vipRange } : {}),
+    ...virtualFields(file, workload),
     locality: file.locality,
     ports: workload.ports.map(({ name, port, protocol, target }) => ({
       name,
@@ -89,6 +90,27 @@ function nodeOf(file: AgentFile, workload: AgentWorkload, address: string): Work
     })),
     version: configuration.version,
   };
+}
+
+/** A lone workload has the whole range; of several, each that has an address of its own has a sixteenth. */
+function virtualFields({ workloads, vipRange }: AgentFile, workload: AgentWorkload) {
+  const port = lowestPort();
+  const lowest = port === undefined ? {} : { lowestPort: port };
+  if (workloads.length === 1) return { vipRange, ...lowest };
+  const index = workloads.filter(({ localAddress }) => localAddress !== "").indexOf(workload);
+  const range = index < 0 ? undefined : sixteenth(vipRange, index);
+  return range === undefined ? {} : { vipRange: range, ...lowest };
+}
+
+/** `127.64.16.0/20` is the second sixteenth of `127.64.0.0/16`; `undefined` where there is none of use. */
+function sixteenth(range: string, index: number): string | undefined {
+  const [base, prefix] = range.split("/");
+  const length = Number(prefix) + 4;
+  if (index >= 16 || !(length <= 30)) return undefined;
+  const size = 2 ** (32 - length);
+  const number = base.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const start = number - number % (size * 16) + index * size;
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${length}`;
 }
 
 function probeOf(workload: AgentWorkload, probe: ReadinessProbe): Probe {

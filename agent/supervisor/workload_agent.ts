@@ -10,6 +10,8 @@ import { WorkloadConfiguration } from "../discovery/workload_configuration.ts";
 import { readFileIfThere, writeFileAtomically } from "./atomic_file.ts";
 import type { DataThreads } from "./data_threads.ts";
 import type { Identities } from "./identities.ts";
+import { type NameTable, nameTable } from "../dns/name_table.ts";
+import { VirtualListeners } from "./virtual_listeners.ts";
 import { type Probe, Prober } from "./probe.ts";
 import { WorkloadSecrets } from "./workload_secrets.ts";
 
@@ -40,12 +42,16 @@ export class WorkloadAgent {
   /** Changes are applied one after the other, each after its secrets. */
   #applying: Promise<void> = Promise.resolve();
   #plan: WorkloadPlan;
+  readonly #virtualListeners: VirtualListeners;
+  /** `null`: the listeners have changed since it was made. */
+  #names: NameTable | null = null;
   #prober: Prober | null = null;
   #health: { healthy: boolean; reason: string } = { healthy: true, reason: "" };
 
   constructor(plan: WorkloadPlan, dependencies: WorkloadDependencies) {
     this.#plan = plan;
     this.#dependencies = dependencies;
+    this.#virtualListeners = new VirtualListeners(plan.node.workload);
     const { threads, identities, translate, names, file, credentials } = dependencies;
     const apply = threads.apply.bind(threads);
     this.#secrets = new WorkloadSecrets({ workload: this.name, credentials, apply });
@@ -125,11 +131,22 @@ export class WorkloadAgent {
     const inline = this.configuration.secrets();
     const applied = this.#applying.then(async () => {
       await this.#secrets.provide(names, inline);
-      await this.#dependencies.threads.apply({ kind: "resources", proxy: this.name, ...change });
+      const admitted = this.#virtualListeners.admit(change);
+      this.#names = null;
+      await this.#dependencies.threads.apply({ kind: "resources", proxy: this.name, ...admitted });
       await this.#secrets.release(names);
     });
     this.#applying = applied.catch(() => {});
     return applied;
+  }
+
+  /** What this workload's DNS server answers. */
+  names(): NameTable {
+    return this.#names ??= nameTable(
+      this.configuration.inForce.listeners.values(),
+      this.#plan.node.namespace,
+      this.#virtualListeners.unbound,
+    );
   }
 
   async #describe(): Promise<void> {

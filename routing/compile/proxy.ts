@@ -12,7 +12,7 @@ import { compileInbound, socketAddress } from "./inbound.ts";
 import { compileOutbound, visibleClusters } from "./outbound.ts";
 import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
-import { tcpListeners } from "./outbound_tcp.ts";
+import { virtualListeners } from "./outbound_listeners.ts";
 import { type CompileWarning, distinctWarnings } from "./warning.ts";
 
 /** The resources of one xDS node, by name. Messages are shared between snapshots and never changed. */
@@ -65,8 +65,9 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     const listener = httpProxyListener(mesh, node.httpProxy);
     snapshot.listeners.set(listener.name, listener);
     if (node.vipRange !== undefined) {
-      const tcp = tcpListeners(meshIndex(mesh), node.namespace, node.vipRange);
-      for (const [name, listener] of tcp) snapshot.listeners.set(name, listener);
+      const options = { range: node.vipRange, lowestPort: node.lowestPort ?? 0 };
+      const virtual = virtualListeners(meshIndex(mesh), node.namespace, options);
+      for (const [name, listener] of virtual) snapshot.listeners.set(name, listener);
     }
     warnings.push(...outbound.warnings);
   }

@@ -43,6 +43,8 @@ export interface WorkloadNode {
    * has several workloads and could not tell whose a connection is.
    */
   vipRange?: string;
+  /** The lowest port that the agent may listen on; absent: any. */
+  lowestPort?: number;
   locality: string;
   ports: WorkloadPort[];
   /** Version of skiff, for `proxy-status`. */
@@ -68,6 +70,7 @@ export function nodeToMetadata(node: WorkloadNode): JsonObject {
     INBOUND_PORT: node.inboundPort,
     HTTP_PROXY: node.httpProxy === null ? null : { ADDRESS: node.httpProxy.address, PORT: node.httpProxy.port },
     ...(node.vipRange === undefined ? {} : { VIP_RANGE: node.vipRange }),
+    ...(node.lowestPort === undefined ? {} : { LOWEST_PORT: node.lowestPort }),
     LOCALITY: node.locality,
     PORTS: node.ports.map((port) => ({
       NAME: port.name,
@@ -117,6 +120,7 @@ export function nodeFromMetadata(metadata: JsonObject): WorkloadNode {
       port: portAt(objectAt(proxy, "HTTP_PROXY"), "PORT", "HTTP_PROXY."),
     },
     ...(metadata.VIP_RANGE === undefined ? {} : { vipRange: textAt(metadata, "VIP_RANGE") }),
+    ...(metadata.LOWEST_PORT === undefined ? {} : { lowestPort: portAt(metadata, "LOWEST_PORT") }),
     locality: textAt(metadata, "LOCALITY"),
     ports: portsAt(metadata),
     version: textAt(metadata, "SKIFF_VERSION"),

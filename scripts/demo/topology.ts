@@ -25,6 +25,7 @@ export function bookinfoMachines(block: LoopbackBlock, placement: Placement): Ma
     name: `vm-${index + 1}`,
     address: block.machine(index + 1),
     ...(index === 0 ? { gateway: { labels: { istio: "ingressgateway" }, serviceAccount: gatewayAccount } } : {}),
+    vipRange: block.virtual(index + 1),
     workloads: applications.map(([service, version, identified], position): Workload => ({
       service,
       version,

@@ -1,15 +1,10 @@
 /** Clusters, with Envoy's defaults. */
-import type { JsonObject } from "@bufbuild/protobuf";
 import {
   type Cluster,
   Cluster_DiscoveryType,
   ClusterSchema,
 } from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import {
-  type Metadata,
-  RoutingPriority,
-  type TransportSocket,
-} from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import { RoutingPriority, type TransportSocket } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import type { RetryBudget } from "../../../routing/resilience/retry.ts";
 import type { CircuitBreakers_Thresholds_RetryBudget } from "../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
@@ -26,7 +21,7 @@ import { outlierDetection } from "./outlier_detection.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
 import { upstreamTls } from "./tls.ts";
 import { Place } from "./unsupported.ts";
-import { milliseconds, positiveMilliseconds, requireAds, textValues } from "./values.ts";
+import { milliseconds, positiveMilliseconds, requireAds, serviceOf, textValues } from "./values.ts";
 
 /** A cluster before it has its counters in shared memory. */
 export type SlotlessCluster = Omit<ClusterConfig, "slot">;
@@ -77,7 +72,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
     ...healthCheck(resource.healthChecks, http.http2 !== undefined, place.field("health_checks")),
     outlierDetection: outlierDetection(resource.outlierDetection, errors, place.field("outlier_detection")),
-    service: destinationService(resource.metadata),
+    service: serviceOf(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),
     ...(commonLbConfig?.localityConfigSpecifier.case === "localityWeightedLbConfig" ? { localityWeighted: true } : {}),
   };
@@ -197,15 +192,6 @@ function keepalive(keepalive: TcpKeepalive | undefined): ClusterConfig["tcpKeepa
     time: (keepalive.keepaliveTime ?? 7200) * 1000,
     interval: (keepalive.keepaliveInterval ?? 75) * 1000,
   };
-}
-
-/** The first of Istio's `filter_metadata.istio.services`. */
-function destinationService(metadata: Metadata | undefined): ClusterConfig["service"] {
-  const services = metadata?.filterMetadata["istio"]?.["services"];
-  const first = Array.isArray(services) ? services[0] : undefined;
-  const service: JsonObject = typeof first === "object" && first !== null && !Array.isArray(first) ? first : {};
-  const text = (key: string) => typeof service[key] === "string" ? service[key] : "";
-  return { host: text("host"), name: text("name"), namespace: text("namespace") };
 }
 
 function inlineEndpoints(resource: Cluster, place: Place, names: boolean): SlotlessEndpoints {

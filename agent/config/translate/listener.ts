@@ -22,7 +22,7 @@ import { holds, refuseUnimplemented, unpack } from "./strict.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { downstreamTls } from "./tls.ts";
 import { Place } from "./unsupported.ts";
-import { addressAndPort } from "./values.ts";
+import { addressAndPort, serviceOf } from "./values.ts";
 
 export interface TranslatedListener {
   listener: ListenerConfig;
@@ -57,6 +57,7 @@ export function translateListener(resource: Listener): TranslatedListener {
   const chainsPlace = place.field("filter_chains");
   chainsPlace.require(resource.filterChains.length > 0, "want at least one");
   const secrets: SecretConfig[] = [];
+  const { host: service } = serviceOf(resource.metadata);
   const chains = resource.filterChains.map((chain, index) =>
     filterChain(chain, chain.name || String(index), resource.name, port, chainsPlace.item(index), secrets)
   );
@@ -81,6 +82,7 @@ export function translateListener(resource: Listener): TranslatedListener {
       address,
       port,
       direction: direction(resource.trafficDirection),
+      ...(service === "" ? {} : { service }),
       ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
       filterChains: chains.map(({ chain }) => chain),
       accessLog: chains[0].accessLog,

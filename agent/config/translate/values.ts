@@ -1,9 +1,10 @@
 /** Values that many fields share: durations, patterns, matchers, fractions, addresses, inline data. */
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { isIP } from "node:net";
 import { RE2JS } from "re2js";
 import { type Address, SocketAddress_Protocol } from "../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
-import type { DataSource } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { DataSource, Metadata } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { ApiVersion, type ConfigSource } from "../../../routing/xds/gen/envoy/config/core/v3/config_source_pb.ts";
 import type { RegexMatcher } from "../../../routing/xds/gen/envoy/type/matcher/v3/regex_pb.ts";
 import type { StringMatcher as StringMatcherMessage } from "../../../routing/xds/gen/envoy/type/matcher/v3/string_pb.ts";
@@ -136,6 +137,15 @@ export function requireAds(source: ConfigSource | undefined, place: Place): void
     source.resourceApiVersion === ApiVersion.V3 || source.resourceApiVersion === ApiVersion.AUTO,
     "want V3",
   );
+}
+
+/** The first of Istio's `filter_metadata.istio.services`; its texts are empty where there is none. */
+export function serviceOf(metadata: Metadata | undefined): { host: string; name: string; namespace: string } {
+  const services = metadata?.filterMetadata["istio"]?.["services"];
+  const first = Array.isArray(services) ? services[0] : undefined;
+  const service: JsonObject = typeof first === "object" && first !== null && !Array.isArray(first) ? first : {};
+  const text = (key: string) => typeof service[key] === "string" ? service[key] : "";
+  return { host: text("host"), name: text("name"), namespace: text("namespace") };
 }
 
 /** A structure whose values are all text, such as labels. */

@@ -18,6 +18,8 @@ export interface Machine {
   name: string;
   /** What peers dial; also where operators reach the agent. */
   address: string;
+  /** Addresses for services. */
+  vipRange: string;
   workloads: Workload[];
   /** It serves Gateways that select these labels, as this service account. */
   gateway?: { labels: Record<string, string>; serviceAccount: string };
@@ -33,6 +35,7 @@ export function agentFile(machine: Machine, controlPlane: string): string {
       address: machine.address,
       localAddress: machine.address,
       ...(machine.gateway === undefined ? {} : { gateway: machine.gateway }),
+      vipRange: machine.vipRange,
       workloads: machine.workloads.map((workload) => ({
         service: workload.service,
         namespace: workload.namespace ?? "default",

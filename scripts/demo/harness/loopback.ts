@@ -1,13 +1,15 @@
 /** Loopback addresses that no other mesh on this machine uses: 127.BLOCK.0.0/16, claimed for as long as it is needed. */
 
 const claimPort = 14_999;
-const skiffPorts = [15_000, 15_001, 15_002, 15_006, 15_011, 15_012, 15_014, 15_020, 15_021];
+const skiffPorts = [15_000, 15_001, 15_002, 15_006, 15_011, 15_012, 15_014, 15_020, 15_021, 15_053];
 
 export interface LoopbackBlock extends Disposable {
   /** Control plane: 127.BLOCK.0.1. */
   controlPlane: string;
   /** What peers of the nth machine dial, counted from 1: 127.BLOCK.n.1. */
   machine(number: number): string;
+  /** The nth machine's range of addresses for services, counted from 1: 127.(64 + BLOCK).(16 n).0/20. */
+  virtual(machine: number): string;
   /** The nth machine's own address for its kth workload, counted from 1: 127.BLOCK.n.(10 + k). */
   workload(machine: number, number: number): string;
 }
@@ -26,6 +28,7 @@ export function claimLoopbackBlock(machines = 3): LoopbackBlock {
       return {
         controlPlane: addresses[0],
         machine: (number) => addresses[number],
+        virtual: (machine) => `127.${64 + block}.${16 * machine}.0/20`,
         workload: (machine, number) => `127.${block}.${machine}.${10 + number}`,
         [Symbol.dispose]: () => claim.close(),
       };

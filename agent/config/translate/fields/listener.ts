@@ -20,10 +20,9 @@ const informs = "only informs";
 export const listenerFields = [
   message(
     ListenerSchema,
-    "name address filter_chains listener_filters traffic_direction bind_to_port enable_reuse_port",
+    "name address filter_chains listener_filters traffic_direction bind_to_port enable_reuse_port metadata",
     {
       stat_prefix: "names statistics that skiff does not keep",
-      metadata: informs,
     },
   ),
   message(ListenerFilterSchema, "typed_config", { name: byType }),

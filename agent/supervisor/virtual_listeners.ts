@@ -1,0 +1,56 @@
+/** Listeners on services' loopback addresses: those that cannot be bound are told and left out, and cost no others. */
+import { logger } from "../../log/log.ts";
+import type { ListenerConfig } from "../config/model.ts";
+import type { Change } from "../discovery/make_before_break.ts";
+import { reasonOf } from "../discovery/reason.ts";
+
+const log = logger("agent");
+
+export class VirtualListeners {
+  readonly #workload: string;
+  readonly #bound = new Set<string>();
+  /** Addresses by the names of their listeners that could not be bound. */
+  readonly #unbound = new Map<string, string>();
+
+  constructor(workload: string) {
+    this.#workload = workload;
+  }
+
+  /** Addresses that no name may lead to: whoever has the port there is not the service. */
+  get unbound(): ReadonlySet<string> {
+    return new Set(this.#unbound.values());
+  }
+
+  /**
+   * The change without the listeners that cannot be bound. Data threads share ports with each other, so that another
+   * agent with the same addresses would get some of this one's callers: a port must be free when it is first taken.
+   */
+  admit(change: Change): Change {
+    for (const name of change.removedListeners) {
+      this.#bound.delete(name);
+      this.#unbound.delete(name);
+    }
+    const listeners = change.listeners.filter((listener) => listener.service === undefined || this.#mayBind(listener));
+    return { ...change, listeners };
+  }
+
+  #mayBind({ name, address, port, service }: ListenerConfig): boolean {
+    if (this.#bound.has(name)) return true;
+    try {
+      Deno.listen({ hostname: address, port }).close();
+    } catch (error) {
+      log.warn("no listener for a service; it is reached through the HTTP proxy port alone", {
+        workload: this.#workload,
+        service,
+        address: `${address}:${port}`,
+        reason: reasonOf(error),
+        hint: "end what listens there, or give this agent a spec.vipRange of its own",
+      });
+      this.#unbound.set(name, address);
+      return false;
+    }
+    this.#unbound.delete(name);
+    this.#bound.add(name);
+    return true;
+  }
+}

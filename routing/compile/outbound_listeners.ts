@@ -1,0 +1,100 @@
+/** Listeners for services on loopback addresses: local applications reach each under an address of its own. */
+import { create } from "@bufbuild/protobuf";
+import type { MeshSettings, Service, ServicePort } from "../mesh.ts";
+import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { Filter } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { clusterName } from "../xds/names.ts";
+import { outboundHttp } from "./http_connection_manager.ts";
+import { socketAddress } from "./inbound.ts";
+import type { MeshIndex, NamespaceView } from "./mesh_index.ts";
+import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
+import { isHttp } from "./protocol.ts";
+import { tcpProxy } from "./tcp_proxy.ts";
+import { virtualAddresses } from "./virtual_addresses.ts";
+
+export interface VirtualListenerOptions {
+  /** Range of IPv4 addresses, `127.64.0.0/16`. */
+  range: string;
+  /** Ports below this one cannot be bound; 0: all can. */
+  lowestPort: number;
+}
+
+/** By view, then by options: all clients of a namespace share them. */
+const ofViews = new WeakMap<NamespaceView, Map<string, ReadonlyMap<string, Listener>>>();
+
+/**
+ * One listener for each port of each service that the namespace sees, on the service's addresses within the agent's
+ * range. Of two services with one address and port the first by hostname keeps it.
+ *
+ * HTTP ports answer to whatever host a request names, as Istio's do; connections to others go to the service.
+ */
+export function virtualListeners(
+  index: MeshIndex,
+  namespace: string,
+  options: VirtualListenerOptions,
+): ReadonlyMap<string, Listener> {
+  const view = index.view(namespace);
+  let byOptions = ofViews.get(view);
+  if (byOptions === undefined) ofViews.set(view, byOptions = new Map());
+  const key = `${options.range} ${options.lowestPort}`;
+  let listeners = byOptions.get(key);
+  if (listeners === undefined) byOptions.set(key, listeners = compile(view, options, index.mesh.settings));
+  return listeners;
+}
+
+function compile(
+  { services }: NamespaceView,
+  { range, lowestPort }: VirtualListenerOptions,
+  settings: MeshSettings,
+): Map<string, Listener> {
+  const listeners = new Map<string, Listener>();
+  const addresses = virtualAddresses(services, range);
+  for (const service of services) {
+    for (const address of addresses.get(service.hostname) ?? []) {
+      for (const port of service.ports) {
+        // Istio's name of such a listener.
+        const name = `${address}_${port.number}`;
+        if (port.number < lowestPort || listeners.has(name)) continue;
+        listeners.set(name, listenerOf(name, address, service, port, settings));
+      }
+    }
+  }
+  return listeners;
+}
+
+/** By service, then by name: one that is compiled again for an unchanged service is the same message. */
+const ofServices = new WeakMap<Service, WeakMap<MeshSettings, Map<string, Listener>>>();
+
+function listenerOf(
+  name: string,
+  address: string,
+  service: Service,
+  port: ServicePort,
+  settings: MeshSettings,
+): Listener {
+  let bySettings = ofServices.get(service);
+  if (bySettings === undefined) ofServices.set(service, bySettings = new WeakMap());
+  let byName = bySettings.get(settings);
+  if (byName === undefined) bySettings.set(settings, byName = new Map());
+  let listener = byName.get(name);
+  if (listener === undefined) {
+    const { hostname, name: short, namespace } = service;
+    listener = create(ListenerSchema, {
+      name,
+      address: socketAddress(address, port.number),
+      trafficDirection: TrafficDirection.OUTBOUND,
+      filterChains: [{ filters: [filterOf(service, port, settings)] }],
+      // By this the agent knows which name leads to the address.
+      metadata: { filterMetadata: { istio: { services: [{ host: hostname, name: short, namespace }] } } },
+    });
+    byName.set(name, listener);
+  }
+  return listener;
+}
+
+function filterOf({ hostname }: Service, { number, protocol }: ServicePort, settings: MeshSettings): Filter {
+  return isHttp(protocol)
+    ? outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, settings)
+    : tcpProxy(clusterName("outbound", number, "", hostname), settings);
+}
