@@ -75,7 +75,7 @@ export class DataPlane {
     }
     for (const name of message.removedListeners) listeners.delete(name);
     if (message.listeners.length > 0 || message.removedListeners.length > 0) errors.push(...this.#bind());
-    this.#rejudge(listeners);
+    this.#rejudge(proxy, listeners);
     for (const name of message.removedRoutes) proxy.routes.delete(name);
     for (const name of message.removedClusters) proxy.removeCluster(name);
     return errors;
@@ -129,16 +129,18 @@ export class DataPlane {
   }
 
   /** Connections of listeners that have changed follow the new configuration, or end where it would not take them. */
-  #rejudge(listeners: Map<string, Listener>): void {
+  #rejudge(proxy: ProxyState, listeners: Map<string, Listener>): void {
     for (const connection of [...this.thread.downstreams]) {
       const { chain } = connection.link;
-      const chains = listeners.get(chain.listener.name)?.chains;
-      if (!chain.inbound || chains === undefined || chains[0].proxy !== chain.proxy || chains.includes(chain)) continue;
+      const chains = listeners.get(chain.listener.name)?.chains ?? [];
+      if (chain.proxy !== proxy || chains.includes(chain)) continue;
       const successor = successorOf(chain, chains);
       if (successor === null) {
-        connection.close();
+        // A caller from outside may need another way in now; a local application's connections serve until they end.
+        if (chain.inbound || chain.rules !== null) connection.close();
         continue;
       }
+      if (!chain.inbound && chain.rules === null && successor.rules === null) continue;
       connection.link.adopt(successor);
       connection.reauthorize();
     }

@@ -72,7 +72,12 @@ export function inboundHttp(
 }
 
 /** Requests from outside the mesh: nobody is believed what he says of himself, but for the trusted proxies in front. */
-export function gatewayHttp(statPrefix: string, routeConfigName: string, settings: MeshSettings): Filter {
+export function gatewayHttp(
+  statPrefix: string,
+  routeConfigName: string,
+  settings: MeshSettings,
+  authorization: readonly HttpFilter[],
+): Filter {
   return filter(settings, {
     statPrefix,
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName } },
@@ -80,7 +85,7 @@ export function gatewayHttp(statPrefix: string, routeConfigName: string, setting
     xffNumTrustedHops: settings.gatewayTopology?.numTrustedProxies ?? 0,
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },
-    httpFilters: [corsFilter, faultFilter, routerFilter],
+    httpFilters: [...authorization, corsFilter, faultFilter, routerFilter],
   });
 }
 

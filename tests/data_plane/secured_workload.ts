@@ -37,6 +37,7 @@ export class SecuredWorkload implements AsyncDisposable {
   readonly meshPort = freePort();
   readonly ownPort = freePort();
   readonly #bridges: Deno.Listener[] = [];
+  #listeners: string[] = [];
   readonly #identities = new Map<string, Identity>();
 
   private constructor(
@@ -88,10 +89,14 @@ export class SecuredWorkload implements AsyncDisposable {
     const errors = problems.filter(({ severity }) => severity === "error");
     if (errors.length > 0) throw new Error(errors.map(({ path, message }) => `${path}: ${message}`).join("; "));
     const state: Mesh = mesh([], resources, parseMeshConfig("mesh.yaml", this.meshYaml).settings);
-    await this.proxy.update(workloadSetup(state, this.node));
+    const setup = workloadSetup(state, this.node);
+    const names = new Set(setup.listeners?.map(({ name }) => name));
+    const removedListeners = this.#listeners.filter((name) => !names.has(name));
+    this.#listeners = [...names];
+    await this.proxy.update({ ...setup, removedListeners });
   }
 
-  /** A port of this machine that leads to the workload with the caller's certificate. */
+  /** A port of this machine that leads to the workload by this ALPN (several with commas), with the caller's certificate. */
   async connectAs(caller: Caller, alpn: string, port = this.meshPort): Promise<number> {
     const own = await this.identity(caller);
     const bridge = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -102,7 +107,7 @@ export class SecuredWorkload implements AsyncDisposable {
           host: "127.0.0.1",
           port,
           servername: serverName(this.ownPort, "", "reviews.default.svc.cluster.local"),
-          ALPNProtocols: [alpn],
+          ALPNProtocols: alpn.split(","),
           cert: own.certificateChain,
           key: own.privateKey,
           // Certificates of workloads carry no host names.

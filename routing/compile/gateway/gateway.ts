@@ -5,6 +5,7 @@ import { type FilterChain, FilterChainSchema } from "../../xds/gen/envoy/config/
 import { type Listener, ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { WorkloadNode } from "../../xds/node.ts";
+import { httpAuthorization, networkAuthorization } from "../security/authorization.ts";
 import { gatewayHttp } from "../http_connection_manager.ts";
 import { socketAddress, tlsInspector } from "../inbound.ts";
 import { selects } from "../labels.ts";
@@ -45,32 +46,40 @@ export function compileGateway(
 }
 
 function filterChains(port: MergedPort, index: MeshIndex, node: WorkloadNode, warn: Warn): FilterChain[] {
-  const { settings } = index.mesh;
+  const { mesh } = index;
   const [first] = port.servers;
+  // As in Istio, policies are for gateways as for every other workload.
+  const workload = { namespace: node.namespace, labels: node.labels, hostname: "" };
+  const network = networkAuthorization(mesh, workload, port.number, warn);
+  const http = (routeName: string) =>
+    gatewayHttp(routeName, routeName, mesh.settings, httpAuthorization(mesh, workload, port.number, warn));
   if (port.kind === "http") {
-    return [create(FilterChainSchema, { filters: [gatewayHttp(first.routeName, first.routeName, settings)] })];
+    return [create(FilterChainSchema, { filters: [http(first.routeName)] })];
   }
   if (port.kind === "tcp") {
     const filter = tcpRoute(first, index, node, warn);
-    return filter === null ? [] : [create(FilterChainSchema, { filters: [filter] })];
+    return filter === null ? [] : [create(FilterChainSchema, { filters: [...network, filter] })];
   }
   const taken = new Set<string>();
   return port.servers.flatMap((merged) => {
     const { server, routeName, gateway } = merged;
     if (isPassthrough(server)) {
-      return tlsRoutes(merged, taken, index, node, warn).map(({ serverNames, filter }) => chain(serverNames, filter));
+      return tlsRoutes(merged, taken, index, node, warn).map(({ serverNames, filter }) =>
+        chain(serverNames, [...network, filter])
+      );
     }
-    const filter = routeName === "" ? tcpRoute(merged, index, node, warn) : gatewayHttp(routeName, routeName, settings);
+    const filter = routeName === "" ? tcpRoute(merged, index, node, warn) : http(routeName);
     if (filter === null) return [];
     const name = `${gateway}/${server.port.name}`;
-    return [chain(hostsOf(server), filter, name, gatewayTls(server.tls!, routeName !== ""))];
+    const filters = routeName === "" ? [...network, filter] : [filter];
+    return [chain(hostsOf(server), filters, name, gatewayTls(server.tls!, routeName !== ""))];
   });
 }
 
 /** A chain for TLS with one of these server names; `*` is any, also none. */
 function chain(
   serverNames: readonly string[],
-  filter: FilterChain["filters"][number],
+  filters: FilterChain["filters"],
   name = `passthrough/${serverNames.join(",")}`,
   transportSocket?: FilterChain["transportSocket"],
 ): FilterChain {
@@ -80,7 +89,7 @@ function chain(
       transportProtocol: "tls",
       serverNames: serverNames.includes("*") ? [] : [...serverNames],
     },
-    filters: [filter],
+    filters,
     transportSocket,
   });
 }
