@@ -12,12 +12,15 @@ const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /**
  * All services: the published ones with their members, and those that registrations make.
  *
+ * @param exportTo where services that registrations make are visible
+ *
  * A workload's namespace comes from its certificate, so that nobody joins or makes a service of another namespace.
  */
 export function withMembers(
   hosts: Map<string, PublishedHost>,
   workloads: RegisteredWorkload[],
   domain: string,
+  exportTo: string[] = ["*"],
 ): { services: Service[]; conflicts: Conflict[] } {
   // Copies, so that members can be added: what resources publish stays as it is.
   const services = new Map<string, Service>();
@@ -35,7 +38,7 @@ export function withMembers(
       conflicts.push(conflictOf(node, refusal));
       continue;
     }
-    const service = services.get(hostname) ?? made(node, hostname);
+    const service = services.get(hostname) ?? made(node, hostname, exportTo);
     if (host === undefined) addPorts(service, node, conflicts);
     const endpoint = workloadEndpoint(workload, service.ports);
     if (endpoint !== null) {
@@ -74,7 +77,7 @@ function refusalToMake({ service }: WorkloadNode): string | null {
   }, and it is no name that a service could have`;
 }
 
-function made({ service, namespace }: WorkloadNode, hostname: string): Service {
+function made({ service, namespace }: WorkloadNode, hostname: string, exportTo: string[]): Service {
   return {
     hostname,
     name: service,
@@ -83,7 +86,7 @@ function made({ service, namespace }: WorkloadNode, hostname: string): Service {
     location: "MESH_INTERNAL",
     resolution: "STATIC",
     addresses: [],
-    exportTo: ["*"],
+    exportTo,
     subjectAltNames: [],
     endpoints: [],
   };

@@ -1,4 +1,5 @@
 /** What the mesh consists of right now, from resources and registrations, as the input of compilation. */
+import { DefaultVisibility } from "./default_visibility.ts";
 import { logger } from "../../log/log.ts";
 import type {
   AuthorizationPolicy,
@@ -15,6 +16,7 @@ const log = logger("registry");
 
 export class Registry {
   readonly #settings: MeshSettings;
+  readonly #visibility: DefaultVisibility;
   readonly #workloads: () => RegisteredWorkload[];
   #resources: Resource[] = [];
   #mesh: Mesh;
@@ -25,12 +27,13 @@ export class Registry {
   /** @param workloads the registered ones of the moment */
   constructor(settings: MeshSettings, workloads: () => RegisteredWorkload[]) {
     this.#settings = settings;
+    this.#visibility = new DefaultVisibility(settings.defaultExportTo);
     this.#workloads = workloads;
     this.#mesh = { settings, services: new Map(), virtualServices: [], destinationRules: [], gateways: [] };
   }
 
   setResources(resources: Resource[]): void {
-    this.#resources = resources;
+    this.#resources = resources.map((resource) => this.#visibility.of(resource));
     this.#stale = true;
   }
 
@@ -59,7 +62,8 @@ export class Registry {
     this.#stale = false;
     const { domain } = this.#settings;
     const published = publishedHosts(this.#resources, domain);
-    const { services, conflicts } = withMembers(published.hosts, this.#workloads(), domain);
+    const exportTo = this.#settings.defaultExportTo?.services ?? ["*"];
+    const { services, conflicts } = withMembers(published.hosts, this.#workloads(), domain, exportTo);
     this.#report([...published.conflicts, ...conflicts]);
     const next: Mesh = {
       settings: this.#settings,

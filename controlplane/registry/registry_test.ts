@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, notEqual } from "node:assert/strict";
-import { defaultMeshSettings } from "../../routing/istio/mesh_config.ts";
+import { defaultMeshSettings, parseMeshConfig } from "../../routing/istio/mesh_config.ts";
 import { parseResources } from "../../routing/istio/parse.ts";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
 import { testNode } from "../testing/test_node.ts";
@@ -195,4 +195,43 @@ Deno.test("an unchanged service, and an unchanged mesh, is the same object", () 
   );
   registry.setResources(resourcesOf(reviewsService));
   equal(registry.mesh(), after);
+});
+
+Deno.test("what does not say where it is visible is visible where mesh.yaml says", () => {
+  const { settings, problems } = parseMeshConfig(
+    "mesh.yaml",
+    `defaultServiceExportTo: ["."]
+defaultVirtualServiceExportTo: [shop]
+defaultDestinationRuleExportTo: ["."]
+`,
+  );
+  deepEqual(problems, []);
+  const rule = (kind: string, name: string, spec: string) => `
+apiVersion: networking.istio.io/v1
+kind: ${kind}
+metadata: { name: ${name} }
+spec: ${spec}
+---
+`;
+  const yaml = reviewsService +
+    serviceEntry("default", "a", "a.example", "  resolution: STATIC") +
+    serviceEntry("default", "b", "b.example", '  resolution: STATIC\n  exportTo: ["*"]') +
+    rule("VirtualService", "v", "{ hosts: [reviews], http: [{ route: [{ destination: { host: reviews } }] }] }") +
+    rule("DestinationRule", "d", "{ host: reviews }") +
+    rule("DestinationRule", "e", '{ host: reviews, exportTo: ["*"] }');
+  const registry = new Registry(settings, () => [{ node: testNode({ service: "made" }), healthy: true }]);
+  const resources = resourcesOf(yaml);
+  registry.setResources(resources);
+  const { services, virtualServices, destinationRules } = registry.mesh();
+  deepEqual([...services].map(([hostname, { exportTo }]) => [hostname, exportTo]), [
+    ["a.example", ["."]],
+    ["b.example", ["*"]],
+    ["made.default.svc.cluster.local", ["."]],
+    [reviewsHost, ["."]],
+  ]);
+  deepEqual(virtualServices.map(({ spec }) => spec.exportTo), [["shop"]]);
+  deepEqual(destinationRules.map(({ spec }) => spec.exportTo), [["."], ["*"]]);
+  const before = registry.mesh();
+  registry.setResources([...resources]);
+  equal(registry.mesh(), before);
 });

@@ -7,7 +7,7 @@ import type { MeshSettings, PathNormalization } from "../mesh.ts";
 import { duration, parseDuration } from "./duration.ts";
 import { inOrderOfText, type Problem, problemOf } from "./problem.ts";
 import { localityLbSetting } from "./schema/load_balancer.ts";
-import { dnsLabel } from "./schema/names.ts";
+import { dnsLabel, exportTo } from "./schema/names.ts";
 import type { LocalityLbSetting } from "./types.ts";
 
 /** Istio's defaults (DefaultMeshConfig in its source). */
@@ -28,6 +28,9 @@ interface InForce {
   rootNamespace?: string;
   outboundTrafficPolicy?: { mode?: "ALLOW_ANY" | "REGISTRY_ONLY" | "ALLOW_ANY_DYNAMIC_DNS" };
   connectTimeout?: string;
+  defaultServiceExportTo?: string[];
+  defaultVirtualServiceExportTo?: string[];
+  defaultDestinationRuleExportTo?: string[];
   dnsRefreshRate?: string;
   accessLogFile?: string;
   accessLogEncoding?: "TEXT" | "JSON";
@@ -42,13 +45,10 @@ const notInForce = [
   "caCertificates",
   "configSources",
   "defaultConfig",
-  "defaultDestinationRuleExportTo",
   "defaultHttpRetryPolicy",
   "defaultInboundHttpRetryPolicy",
   "defaultProviders",
-  "defaultServiceExportTo",
   "defaultTrafficPolicy",
-  "defaultVirtualServiceExportTo",
   "disableEnvoyListenerLog",
   "discoverySelectors",
   "enableAutoMtls",
@@ -100,6 +100,9 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
     mode: enumeration("ALLOW_ANY", "REGISTRY_ONLY", "ALLOW_ANY_DYNAMIC_DNS"),
   }),
   connectTimeout: duration(),
+  defaultServiceExportTo: exportTo,
+  defaultVirtualServiceExportTo: exportTo,
+  defaultDestinationRuleExportTo: exportTo,
   dnsRefreshRate: duration(),
   accessLogFile: string(logPath),
   accessLogEncoding: enumeration("TEXT", "JSON"),
@@ -151,6 +154,7 @@ function settingsOf(config: InForce): MeshSettings {
     rootNamespace: config.rootNamespace ?? defaultMeshSettings.rootNamespace,
     outboundTrafficPolicy: outboundTrafficPolicy?.mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     connectTimeout: connectTimeout === undefined ? defaultMeshSettings.connectTimeout : parseDuration(connectTimeout),
+    ...defaultExportTo(config),
     ...(config.dnsRefreshRate === undefined ? {} : { dnsRefreshRate: parseDuration(config.dnsRefreshRate) }),
     accessLogFile: config.accessLogFile ?? defaultMeshSettings.accessLogFile,
     accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
@@ -158,4 +162,17 @@ function settingsOf(config: InForce): MeshSettings {
     ...(normalization === undefined || normalization === "DEFAULT" ? {} : { pathNormalization: normalization }),
     ...(config.localityLbSetting === undefined ? {} : { localityLbSetting: config.localityLbSetting }),
   };
+}
+
+function defaultExportTo(config: InForce): Pick<MeshSettings, "defaultExportTo"> {
+  const defaults = {
+    ...(config.defaultServiceExportTo === undefined ? {} : { services: config.defaultServiceExportTo }),
+    ...(config.defaultVirtualServiceExportTo === undefined
+      ? {}
+      : { virtualServices: config.defaultVirtualServiceExportTo }),
+    ...(config.defaultDestinationRuleExportTo === undefined
+      ? {}
+      : { destinationRules: config.defaultDestinationRuleExportTo }),
+  };
+  return Object.keys(defaults).length === 0 ? {} : { defaultExportTo: defaults };
 }
