@@ -78,7 +78,7 @@ export class HostPool implements ConnectOwner {
     this.#waiting.push(request);
     Atomics.add(this.#shared, slot + ClusterSlot.pendingRequests, 1);
     // A connection whose peer has not yet said what it takes may be the one for an upgrade.
-    if (request.upgrade === "" || this.#http2.every((connection) => connection.settingsReceived)) this.#connect();
+    if (request.upgrade === "" || this.#http2.every((connection) => connection.peer.received)) this.#connect();
     return true;
   }
 
@@ -133,7 +133,7 @@ export class HostPool implements ConnectOwner {
 
   /** An HTTP/2 connection may have room, or has said what it takes. */
   http2Ready(connection: Http2ClientConnection): void {
-    this.#declinesUpgrades = connection.settingsReceived && !connection.peerTakesExtendedConnect;
+    this.#declinesUpgrades = connection.peer.received && !connection.peer.takesExtendedConnect;
     this.#serveWaiting();
   }
 
@@ -153,7 +153,7 @@ export class HostPool implements ConnectOwner {
       if (connection !== null) this.#startOn(connection, request);
       else if (!this.#requestHttp1(request)) request.onConnectFailure({ timedOut: false, reason: "overflow" });
     }
-    if (this.#waiting.length > 0 && this.#http2.every((connection) => connection.settingsReceived)) this.#connect();
+    if (this.#waiting.length > 0 && this.#http2.every((connection) => connection.peer.received)) this.#connect();
   }
 
   /** An HTTP/2 connection takes no more requests; those it has may finish. */

@@ -33,12 +33,12 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   /** Whether another request can be given to it now. */
   get #hasRoom(): boolean {
     return !this.goingAway && !this.closed && !this.closing && this.#nextStream < lastStreamNumber &&
-      this.streams.size < Math.min(this.peerConcurrentStreams, this.#ownLimit);
+      this.streams.size < Math.min(this.peer.concurrentStreams, this.#ownLimit);
   }
 
   /** Whether this request can be given to it now: one for another protocol only where the peer says that it takes such. */
   takes(request: UpstreamRequest): boolean {
-    return this.#hasRoom && (request.upgrade === "" || this.peerTakesExtendedConnect);
+    return this.#hasRoom && (request.upgrade === "" || this.peer.takesExtendedConnect);
   }
 
   /** Sends a request; its answer goes to `request`. There must be room. */
@@ -109,7 +109,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
 
   protected override onDeadline(): void {
     // Requests may wait to hear what the peer takes (and a peer that never says it speaks no HTTP/2).
-    if (!this.settingsReceived) return this.connectionError(ErrorCode.settingsTimeout);
+    if (!this.peer.received) return this.connectionError(ErrorCode.settingsTimeout);
     const { idleTimeout } = this.channel.cluster.config;
     if (idleTimeout <= 0) return;
     const idleFor = this.streams.size === 0 ? this.thread.loop.now - this.#idleSince : 0;

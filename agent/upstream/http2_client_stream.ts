@@ -42,16 +42,14 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
       if (request.trailers !== null) this.writeTrailers(request.trailers);
       if (request.requestComplete) this.writeEnd();
     }
-    this.connection.scheduleFlush();
     request.onAttached(this);
   }
 
   /** The head as it was written for HTTP/1.1 (`METHOD path HTTP/1.1`, Host, then the fields) as a header block. */
   #writeHead(request: UpstreamRequest, endStream: boolean): void {
-    const { encoder, frames, thread } = this.connection;
+    const { encoder, thread } = this.connection;
     const { bytes, start } = request.head;
-    const block = thread.headerBlock;
-    encoder.beginBlock(block);
+    const block = this.connection.beginHeaders();
     let methodEnd = start;
     while (bytes[methodEnd] !== SPACE) methodEnd++;
     let lineEnd = methodEnd;
@@ -66,14 +64,9 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     encoder.encodePath(block, bytes, methodEnd + 1, lineEnd - version);
     encoder.encodeAuthority(block, bytes, hostStart, hostEnd);
     appendLines(encoder, block, request.head, hostEnd + 2);
-    if (request.bodyKind === BodyKind.length) {
-      const lines = thread.headerLines;
-      appendContentLength(lines, request.bodyLength);
-      appendLines(encoder, block, lines);
-      lines.clear();
-    }
-    frames.headers(this.id, block, endStream, this.connection.peerFrameSize);
-    block.clear();
+    const lines = thread.headerLines;
+    if (request.bodyKind === BodyKind.length) appendContentLength(lines, request.bodyLength);
+    this.connection.sendHeaders(this.id, lines, endStream);
   }
 
   sendData(bytes: Uint8Array, offset: number, size: number): void {

@@ -10,6 +10,10 @@ import type { DataThread } from "../../worker/thread.ts";
 import { HpackDecoder, HpackError } from "../hpack/hpack_decoder.ts";
 import { HpackEncoder } from "../hpack/hpack_encoder.ts";
 import { FrameWriter } from "./frame_writer.ts";
+import { appendLines } from "./header_block.ts";
+import { PartialBlock } from "./partial_block.ts";
+import { PeerBudget } from "./peer_budget.ts";
+import { PeerSettings } from "./peer_settings.ts";
 import {
   defaultWindow,
   ErrorCode,
@@ -26,8 +30,6 @@ import type { Http2Stream } from "./stream.ts";
 const rememberedResets = 1000;
 /** Above this much unsent output (bytes), nothing more is taken from a peer that makes us answer. */
 const overfullMark = 4 * highWaterMark;
-/** A stream that the peer gives up earlier than this has brought nothing but work (milliseconds). */
-const prematureAge = 1000;
 
 export abstract class Http2Connection<S extends Http2Stream> extends Connection {
   readonly streams = new Map<number, S>();
@@ -35,34 +37,21 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   readonly frames: FrameWriter;
   /** What the peer lets us send, over all streams. */
   sendWindow: number = defaultWindow;
-  /** The peer's settings. */
-  peerInitialWindow: number = defaultWindow;
-  peerFrameSize: number = Limit.frameSize;
-  peerConcurrentStreams = maximumWindow;
-  /** Whether the peer takes requests for other protocols (extended CONNECT, RFC 8441 §3). */
-  peerTakesExtendedConnect = false;
+  readonly peer = new PeerSettings();
+  readonly #budget = new PeerBudget();
   /** The highest stream that the peer has opened. */
   protected lastPeerStream = 0;
   /** No new streams: the connection ends when the last one does. */
   protected goingAway = false;
   readonly #decoder = new HpackDecoder();
   readonly #partial: ByteQueue;
-  /** The header block being gathered, while CONTINUATION frames are due; its stream, 0: none. */
-  readonly #block: ByteQueue;
-  #blockStream = 0;
-  #blockSince = 0;
+  readonly #block: PartialBlock;
   #blockEndsStream = false;
-  #continuations = 0;
   #receiveWindow: number = Limit.connectionWindow;
   #unacknowledged = 0;
-  #queuedReplies = 0;
   /** Reading has been stopped: the peer asks for more than it takes. */
   #overfull = false;
   #lastFlush = 0;
-  #emptyFrames = 0;
-  #prematureResets = 0;
-  #finishedStreams = 0;
-  #settingsReceived = false;
   #settingsAcknowledged = false;
   readonly #resets = new Set<number>();
   /** The last stream that our GOAWAY has named; those above it are ignored. */
@@ -74,7 +63,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     super(thread, socket);
     this.tls = tls;
     this.#partial = new ByteQueue(thread.slabs);
-    this.#block = new ByteQueue(thread.slabs);
+    this.#block = new PartialBlock(thread.slabs);
     this.frames = new FrameWriter(this.out);
     if (tls !== null) thread.loop.defer(this);
   }
@@ -120,20 +109,34 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
 
   /** Since when a header block has been incomplete, on the loop's clock; -1: none is. */
   get partialBlockSince(): number {
-    return this.#blockStream === 0 ? -1 : this.#blockSince;
+    return this.#block.stream === 0 ? -1 : this.#block.since;
   }
   /** When output last went out, or there was none, on the loop's clock. */
   get lastFlush(): number {
     return this.#lastFlush;
   }
 
-  /** Whether the peer's settings have come. */
-  get settingsReceived(): boolean {
-    return this.#settingsReceived;
-  }
-
   get settingsAcknowledged(): boolean {
     return this.#settingsAcknowledged;
+  }
+
+  // ---------------------------------------------------------------------------------------------------- writing
+
+  /** Begins a header block, in memory that all of the thread's share: fields are encoded into it in their order. */
+  beginHeaders(): ByteQueue {
+    const { headerBlock } = this.thread;
+    this.encoder.beginBlock(headerBlock);
+    return headerBlock;
+  }
+
+  /** Sends the header block that has been begun, with `lines` behind what it holds; empties both. */
+  sendHeaders(stream: number, lines: ByteQueue, endStream: boolean): void {
+    const { headerBlock } = this.thread;
+    appendLines(this.encoder, headerBlock, lines);
+    lines.clear();
+    this.frames.headers(stream, headerBlock, endStream, this.peer.frameSize);
+    headerBlock.clear();
+    this.scheduleFlush();
   }
 
   // ---------------------------------------------------------------------------------------------------- reading
@@ -176,8 +179,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   }
 
   #onFrame(bytes: Uint8Array<ArrayBuffer>, type: number, flags: number, id: number, start: number, end: number): void {
-    if (!this.#settingsReceived && type !== FrameType.settings) return this.connectionError(ErrorCode.protocolError);
-    if (this.#blockStream !== 0 && (type !== FrameType.continuation || id !== this.#blockStream)) {
+    if (!this.peer.received && type !== FrameType.settings) return this.connectionError(ErrorCode.protocolError);
+    if (this.#block.stream !== 0 && (type !== FrameType.continuation || id !== this.#block.stream)) {
       return this.connectionError(ErrorCode.protocolError);
     }
     switch (type) {
@@ -255,25 +258,20 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (dependsOnItself) return this.connectionError(ErrorCode.protocolError);
     this.#blockEndsStream = (flags & FrameFlag.endStream) !== 0;
     if ((flags & FrameFlag.endHeaders) !== 0) return this.#onBlock(id, bytes, blockStart, blockEnd);
-    this.#blockStream = id;
-    this.#blockSince = this.thread.loop.now;
-    this.#continuations = 0;
+    this.#block.begin(id, this.thread.loop.now);
+    this.#block.bytes.append(bytes, blockStart, blockEnd - blockStart);
     this.onPartialBlock();
-    this.#block.append(bytes, blockStart, blockEnd - blockStart);
   }
 
   #onContinuation(bytes: Uint8Array<ArrayBuffer>, flags: number, id: number, start: number, end: number): void {
-    if (this.#blockStream === 0) return this.connectionError(ErrorCode.protocolError);
+    if (this.#block.stream === 0) return this.connectionError(ErrorCode.protocolError);
     const last = (flags & FrameFlag.endHeaders) !== 0;
     if (!this.#countEmpty(start === end && !last)) return;
-    // Cut off when the limit is passed, not when the block ends: it need never end.
-    if (++this.#continuations > Limit.continuations || this.#block.length + end - start > Limit.headerBlock) {
-      return this.connectionError(ErrorCode.enhanceYourCalm);
-    }
-    this.#block.append(bytes, start, end - start);
+    if (!this.#block.append(bytes, start, end)) return this.connectionError(ErrorCode.enhanceYourCalm);
     if (!last) return;
-    this.#blockStream = 0;
-    this.#onBlock(id, this.#block.bytes, this.#block.start, this.#block.end);
+    this.#block.stream = 0;
+    const block = this.#block.bytes;
+    this.#onBlock(id, block.bytes, block.start, block.end);
     this.#block.clear();
   }
 
@@ -325,7 +323,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       return;
     }
     if ((end - start) % 6 !== 0) return this.connectionError(ErrorCode.frameSizeError);
-    this.#settingsReceived = true;
+    this.peer.received = true;
     for (let i = start; i < end; i += 6) {
       const error = this.#set(bytes[i] << 8 | bytes[i + 1], unsigned32(bytes, i + 2));
       if (error !== 0) return this.connectionError(error);
@@ -336,38 +334,21 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (!this.closed) this.onRoom();
   }
 
+  /** 0 or an error code. */
   #set(setting: number, value: number): number {
-    switch (setting) {
-      case Setting.headerTableSize:
-        this.encoder.setMaximumTableSize(value);
-        return 0;
-      case Setting.enablePush:
-        return value > 1 ? ErrorCode.protocolError : 0;
-      case Setting.maxConcurrentStreams:
-        this.peerConcurrentStreams = value;
-        return 0;
-      case Setting.initialWindowSize: {
-        if (value > maximumWindow) return ErrorCode.flowControlError;
-        const change = value - this.peerInitialWindow;
-        this.peerInitialWindow = value;
-        for (const stream of this.streams.values()) {
-          stream.sendWindow += change;
-          if (stream.sendWindow > maximumWindow) return ErrorCode.flowControlError;
-        }
-        return 0;
-      }
-      case Setting.maxFrameSize:
-        if (value < 16384 || value > 16777215) return ErrorCode.protocolError;
-        this.peerFrameSize = Math.min(value, Limit.frameSize);
-        return 0;
-      case Setting.enableConnectProtocol:
-        // What was announced cannot be taken back.
-        if (value > 1 || (value === 0 && this.peerTakesExtendedConnect)) return ErrorCode.protocolError;
-        this.peerTakesExtendedConnect = value === 1;
-        return 0;
-      default:
-        return 0;
+    const { peer } = this;
+    const before = peer.initialWindow;
+    const error = peer.set(setting, value);
+    if (error !== 0) return error;
+    // One after the other: a table made smaller on the way loses entries (RFC 7541 §4.2).
+    if (setting === Setting.headerTableSize) this.encoder.setMaximumTableSize(value);
+    const change = peer.initialWindow - before;
+    if (change === 0) return 0;
+    for (const stream of this.streams.values()) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > maximumWindow) return ErrorCode.flowControlError;
     }
+    return 0;
   }
 
   #onPing(bytes: Uint8Array, flags: number, id: number, start: number, end: number): void {
@@ -405,7 +386,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (waiting.length > 0) this.#servedFirst = waiting[0].id;
     for (let more = true; more && this.sendWindow > 0 && !this.closed;) {
       more = false;
-      for (const stream of waiting) if (stream.sendPending(this.peerFrameSize)) more = true;
+      for (const stream of waiting) if (stream.sendPending(this.peer.frameSize)) more = true;
     }
   }
 
@@ -420,10 +401,9 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
 
   // ----------------------------------------------------------------------------------------------------- limits
 
-  /** One empty frame in a row is borne; more only cost us. */
+  /** False: the connection has ended over it. */
   #countEmpty(empty: boolean): boolean {
-    this.#emptyFrames = empty ? this.#emptyFrames + 1 : 0;
-    if (this.#emptyFrames <= 1) return true;
+    if (this.#budget.admitFrame(empty)) return true;
     this.connectionError(ErrorCode.enhanceYourCalm);
     return false;
   }
@@ -431,7 +411,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** An answer to a control frame waits to be sent: a peer that does not read them must not make us keep them. */
   #countReply(): void {
     this.scheduleFlush();
-    if (++this.#queuedReplies > Limit.queuedReplies) this.connectionError(ErrorCode.enhanceYourCalm);
+    if (!this.#budget.admitReply()) this.connectionError(ErrorCode.enhanceYourCalm);
   }
 
   /** The frames of all streams that a turn of the loop touches go out in one write. */
@@ -445,7 +425,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (this.out.length < before || before === 0) this.#lastFlush = this.thread.loop.now;
     if (this.closed || this.closing) return;
     this.frames.seal();
-    if (this.out.length <= lowWaterMark) this.#queuedReplies = 0;
+    if (this.out.length <= lowWaterMark) this.#budget.repliesSent();
     if (this.#overfull && this.out.length <= highWaterMark) {
       this.#overfull = false;
       this.setReading(true);
@@ -462,14 +442,11 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   }
 
   /**
-   * Streams that end before their answer cost more than they bring (CVE-2023-44487 and its kin). Beyond the budget
-   * there are no new ones; those that exist may belong to somebody else behind the same peer, and finish.
+   * Beyond the budget there are no new streams; those that exist may belong to somebody else behind the same peer, and finish.
    */
   #countPrematureReset(stream: S): void {
-    if (!this.servesPeer || this.thread.loop.now - stream.openedAt > prematureAge) return;
-    this.#prematureResets++;
+    if (!this.servesPeer || this.#budget.admitReset(this.thread.loop.now - stream.openedAt)) return;
     if (this.goingAway || this.closing || this.closed) return;
-    if (this.#prematureResets <= Limit.prematureResets + this.#finishedStreams) return;
     this.goAway(ErrorCode.enhanceYourCalm);
     if (this.streams.size === 0) this.closeAfterFlush();
   }
@@ -489,7 +466,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** Both sides of the stream are done. */
   finish(stream: S): void {
     if (!this.streams.has(stream.id)) return;
-    this.#finishedStreams++;
+    this.#budget.streamFinished();
     this.#forget(stream);
   }
 

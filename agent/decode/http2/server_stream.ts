@@ -16,7 +16,6 @@ import { isConnect } from "../http1/parse_head.ts";
 import { CONNECT } from "../http1/upgrade.ts";
 import { Known } from "../known_headers.ts";
 import { admitTrailers, keepTrailers } from "../trailers.ts";
-import { appendLines } from "./header_block.ts";
 import { ErrorCode } from "./protocol.ts";
 import { readRequestHead } from "./request_head.ts";
 import type { Http2ServerConnection } from "./server_connection.ts";
@@ -89,13 +88,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
 
   /** The caller waits for this before it sends the body; the proxy takes it (RFC 9110 §10.1.1). */
   #sendContinue(): void {
-    const { thread, frames, encoder, peerFrameSize } = this.connection;
-    const block = thread.headerBlock;
-    encoder.beginBlock(block);
-    encoder.encodeStatus(block, 100);
-    frames.headers(this.id, block, false, peerFrameSize);
-    block.clear();
-    this.connection.scheduleFlush();
+    this.#sendHeaders(100, this.connection.thread.headerLines, false);
   }
 
   #malformed(): void {
@@ -196,19 +189,11 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     upstreamTime: number,
     mutations: readonly CompiledMutation[],
   ): void {
-    const { thread, frames, encoder } = this.connection;
-    const lines = thread.headerLines;
+    const lines = this.connection.thread.headerLines;
     const bodiless = writeResponseFields(lines, head, body, this.#framing(), upstreamTime, mutations);
-    const block = thread.headerBlock;
-    encoder.beginBlock(block);
-    // Here no status but success says that protocols are switched (RFC 8441 §5).
-    encoder.encodeStatus(block, body.kind === BodyKind.tunnel ? 200 : head.status);
-    appendLines(encoder, block, lines);
-    lines.clear();
     const endStream = bodiless || (body.done && body.kind === BodyKind.none);
-    frames.headers(this.id, block, endStream, this.connection.peerFrameSize);
-    block.clear();
-    this.connection.scheduleFlush();
+    // Here no status but success says that protocols are switched (RFC 8441 §5).
+    this.#sendHeaders(body.kind === BodyKind.tunnel ? 200 : head.status, lines, endStream);
     if (endStream) this.closeLocal();
     if (body.kind === BodyKind.tunnel) this.#openTunnel();
   }
@@ -245,25 +230,24 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   sendLocalReply(status: number, body: string, headers: string): number {
-    const { thread, frames, encoder } = this.connection;
     const bytes = ascii(body);
-    const lines = thread.headerLines;
+    const lines = this.connection.thread.headerLines;
     writeLocalReplyFields(lines, status, bytes.length, headers, this.#framing());
-    const block = thread.headerBlock;
-    encoder.beginBlock(block);
-    encoder.encodeStatus(block, status);
-    appendLines(encoder, block, lines);
-    lines.clear();
     const bodiless = bytes.length === 0 || this.isHead || status === 204 || status === 304;
-    frames.headers(this.id, block, bodiless, this.connection.peerFrameSize);
-    block.clear();
+    this.#sendHeaders(status, lines, bodiless);
     if (bodiless) this.closeLocal();
     else {
       this.writeData(bytes, 0, bytes.length);
       this.writeEnd();
     }
-    this.connection.scheduleFlush();
     return bytes.length;
+  }
+
+  /** `lines`: the fields, emptied. */
+  #sendHeaders(status: number, lines: ByteQueue, endStream: boolean): void {
+    const { connection } = this;
+    connection.encoder.encodeStatus(connection.beginHeaders(), status);
+    connection.sendHeaders(this.id, lines, endStream);
   }
 
   #framing(): ResponseFraming {

@@ -3,7 +3,6 @@ import { ByteQueue } from "../../worker/buffers.ts";
 import { activityThreshold, highWaterMark, lowWaterMark } from "../../worker/connection.ts";
 import type { Fields } from "../head.ts";
 import type { Http2Connection } from "./connection.ts";
-import { appendLines } from "./header_block.ts";
 import { ErrorCode, Limit } from "./protocol.ts";
 
 export abstract class Http2Stream {
@@ -26,7 +25,7 @@ export abstract class Http2Stream {
   #unacknowledged = 0;
 
   constructor(readonly session: Http2Connection<Http2Stream>, readonly id: number) {
-    this.sendWindow = session.peerInitialWindow;
+    this.sendWindow = session.peer.initialWindow;
     this.openedAt = this.lastActivity = session.thread.loop.now;
   }
 
@@ -91,7 +90,7 @@ export abstract class Http2Stream {
     const { session } = this;
     let sent = 0;
     while (sent < size) {
-      const part = Math.min(size - sent, this.sendWindow, session.sendWindow, session.peerFrameSize);
+      const part = Math.min(size - sent, this.sendWindow, session.sendWindow, session.peer.frameSize);
       if (part <= 0) break;
       session.frames.data(this.id, bytes, offset + sent, part, false);
       this.sendWindow -= part;
@@ -133,11 +132,8 @@ export abstract class Http2Stream {
   #end(): void {
     const { session } = this;
     if (this.#trailers !== null && this.#trailers.length > 0) {
-      const block = session.thread.headerBlock;
-      session.encoder.beginBlock(block);
-      appendLines(session.encoder, block, this.#trailers);
-      session.frames.headers(this.id, block, true, session.peerFrameSize);
-      block.clear();
+      session.beginHeaders();
+      session.sendHeaders(this.id, this.#trailers, true);
     } else session.frames.endStream(this.id);
     this.closeLocal();
     session.scheduleFlush();
