@@ -1,6 +1,7 @@
 /** A cluster of one proxy in one data thread: its hosts, which of them may be chosen, and the choice. */
 import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig, EndpointsConfig, UpstreamTlsConfig } from "../config/model.ts";
+import { BoundedLoad } from "../../routing/balance/bounded_load.ts";
 import { type HashedHost, HashRing, MaglevTable } from "../../routing/balance/consistent_hash.ts";
 import { EdfScheduler } from "../../routing/balance/edf.ts";
 import { HostSelection, type LocalityHosts, type Picker } from "../../routing/balance/host_selection.ts";
@@ -215,12 +216,18 @@ export class Cluster {
       key: host.hashKey,
       weight: weights === null ? host.weight : weights[i],
     }));
-    const { ringHash, maglevTableSize } = this.config;
+    const { ringHash, maglevTableSize, hashBalanceFactor } = this.config;
     const table = ringHash !== undefined ? new HashRing(hashed, ringHash) : new MaglevTable(hashed, maglevTableSize!);
-    return { pick: (key, attempt) => table.find(key!, attempt) };
+    const bounded = hashBalanceFactor === undefined ? table : new BoundedLoad(hashed, table, hashBalanceFactor, {
+      ofHost: this.#activeRequests,
+      ofCluster: this.#allRequests,
+    });
+    return { pick: (key, attempt) => bounded.find(key!, attempt) };
   }
 
   readonly #activeRequests = (host: Host): number => Atomics.load(this.shared, host.slot + HostSlot.activeRequests);
+
+  readonly #allRequests = (): number => Atomics.load(this.shared, this.config.slot + ClusterSlot.activeRequests);
 
   #isAvailable({ config, slot }: Host): boolean {
     return config.healthy && Atomics.load(this.shared, slot + HostSlot.ejected) !== 1 &&

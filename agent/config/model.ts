@@ -419,6 +419,8 @@ export interface ClusterConfig {
   slowStart?: { window: number; aggression: number; minimumWeightPercent: number };
   /** Of RING_HASH. */
   ringHash?: { minimumSize: number; maximumSize: number; hashFunction: "XX_HASH" | "MURMUR_HASH_2" };
+  /** Of RING_HASH and MAGLEV: percent of the average of active requests that one host may have; absent: any. */
+  hashBalanceFactor?: number;
   /** Size of MAGLEV's table, a prime number. */
   maglevTableSize?: number;
   connectTimeout: number;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { CompiledService, NamedBackend, type Served } from "./compiled_service.ts";
+import { TestProxy } from "./harness.ts";
+import { RawBackend, RawConnection, until } from "./raw_sockets.ts";
 
 /** A service with servers `a` to `e`. */
 async function withFive(
@@ -120,3 +122,33 @@ Deno.test("an ejected host's keys move on, and come back with it", async () => {
     await Promise.all(backends.map((backend) => backend[Symbol.asyncDispose]()));
   }
 });
+
+for (const [hashBalanceFactor, hosts] of [[100, 3], [undefined, 1]] as const) {
+  const bound = hashBalanceFactor === undefined ? "without a bound" : `with a bound of ${hashBalanceFactor} %`;
+  Deno.test(`${bound} the requests of one user that are under way at once stand at ${hosts} of 3 hosts`, async () => {
+    const backends = [new RawBackend(), new RawBackend(), new RawBackend()];
+    const { proxy, port } = await TestProxy.simple(backends.map((backend) => backend.port), {
+      cluster: {
+        lbPolicy: "RING_HASH",
+        ringHash: { minimumSize: 1024, maximumSize: 4096, hashFunction: "XX_HASH" },
+        ...(hashBalanceFactor === undefined ? {} : { hashBalanceFactor }),
+      },
+      action: { hashPolicies: [{ kind: "header", name: "x-user", terminal: false }] },
+    });
+    await using _ = proxy;
+    const arrived = () => backends.reduce((sum, { received }) => sum + received.split("GET /").length - 1, 0);
+    const clients: RawConnection[] = [];
+    for (let i = 0; i < 9; i++) {
+      const client = await RawConnection.connect(port);
+      clients.push(client);
+      await client.send("GET / HTTP/1.1\r\nHost: a\r\nX-User: one\r\n\r\n");
+      await until(() => arrived() === i + 1, "the request at a host");
+    }
+    const counts = backends.map(({ connections }) => connections.length).filter((count) => count > 0);
+    assert.equal(counts.length, hosts, counts.join());
+    // A third of nine, and one more where a host may just reach its bound.
+    assert.ok(hosts === 1 || Math.max(...counts) <= 5, counts.join());
+    for (const client of clients) client[Symbol.dispose]();
+    for (const backend of backends) backend[Symbol.dispose]();
+  });
+}

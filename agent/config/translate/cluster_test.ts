@@ -397,3 +397,18 @@ Deno.test("a retry budget has Envoy's defaults", () => {
     minimumConcurrency: 0,
   });
 });
+
+Deno.test("a bound on the load of hosts is for hashing policies, and at least the average", () => {
+  const factorOf = (lbPolicy: string, hashBalanceFactor: number) => () =>
+    translateCluster(message(ClusterSchema, {
+      name: "c",
+      lbPolicy,
+      commonLbConfig: { consistentHashingLbConfig: { hashBalanceFactor } },
+    })).cluster.hashBalanceFactor;
+  assert.deepEqual([factorOf("RING_HASH", 150)(), factorOf("MAGLEV", 100)(), factorOf("RANDOM", 150)()], [
+    150,
+    100,
+    undefined,
+  ]);
+  assert.match(refusedAt(factorOf("MAGLEV", 99)), /consistent_hashing_lb_config\.hash_balance_factor$/);
+});

@@ -1,6 +1,7 @@
 /** How a cluster chooses among its hosts, with Envoy's defaults. */
 import {
   type Cluster,
+  type Cluster_CommonLbConfig,
   Cluster_LbPolicy,
   type Cluster_LeastRequestLbConfig,
   type Cluster_MaglevLbConfig,
@@ -14,7 +15,7 @@ import { milliseconds } from "./values.ts";
 
 type LoadBalancing = Pick<
   ClusterConfig,
-  "lbPolicy" | "leastRequest" | "slowStart" | "ringHash" | "maglevTableSize"
+  "lbPolicy" | "leastRequest" | "slowStart" | "ringHash" | "maglevTableSize" | "hashBalanceFactor"
 >;
 
 /** Envoy's limits and defaults. */
@@ -22,7 +23,8 @@ const ring = { minimum: 1024, maximum: 8 * 1024 * 1024 };
 const maglev = { size: 65537, maximum: 5_000_011 };
 
 /** The settings of the policy that the cluster has; those of others have no effect, as in Envoy. */
-export function loadBalancing({ lbPolicy, lbConfig }: Cluster, place: Place): LoadBalancing {
+export function loadBalancing({ lbPolicy, lbConfig, commonLbConfig }: Cluster, place: Place): LoadBalancing {
+  const balanced = balanceFactor(commonLbConfig, place.field("common_lb_config.consistent_hashing_lb_config"));
   switch (lbPolicy) {
     case Cluster_LbPolicy.ROUND_ROBIN:
       return {
@@ -38,15 +40,29 @@ export function loadBalancing({ lbPolicy, lbConfig }: Cluster, place: Place): Lo
       return { lbPolicy: "RANDOM" };
     case Cluster_LbPolicy.RING_HASH: {
       const config = lbConfig.case === "ringHashLbConfig" ? lbConfig.value : undefined;
-      return { lbPolicy: "RING_HASH", ringHash: ringHash(config, place.field("ring_hash_lb_config")) };
+      return { lbPolicy: "RING_HASH", ringHash: ringHash(config, place.field("ring_hash_lb_config")), ...balanced };
     }
     case Cluster_LbPolicy.MAGLEV: {
       const config = lbConfig.case === "maglevLbConfig" ? lbConfig.value : undefined;
-      return { lbPolicy: "MAGLEV", maglevTableSize: tableSize(config, place.field("maglev_lb_config.table_size")) };
+      return {
+        lbPolicy: "MAGLEV",
+        maglevTableSize: tableSize(config, place.field("maglev_lb_config.table_size")),
+        ...balanced,
+      };
     }
     default:
       return place.field("lb_policy").refuse(`${Cluster_LbPolicy[lbPolicy] ?? lbPolicy} is not implemented`);
   }
+}
+
+function balanceFactor(
+  config: Cluster_CommonLbConfig | undefined,
+  place: Place,
+): Pick<LoadBalancing, "hashBalanceFactor"> {
+  const hashBalanceFactor = config?.consistentHashingLbConfig?.hashBalanceFactor;
+  if (hashBalanceFactor === undefined) return {};
+  place.field("hash_balance_factor").require(hashBalanceFactor >= 100, "want at least 100");
+  return { hashBalanceFactor };
 }
 
 function leastRequest(config: Cluster_LeastRequestLbConfig, place: Place): Omit<LoadBalancing, "lbPolicy"> {

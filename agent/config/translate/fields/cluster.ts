@@ -9,6 +9,7 @@ import {
   CircuitBreakersSchema,
 } from "../../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import {
+  Cluster_CommonLbConfig_ConsistentHashingLbConfigSchema,
   Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema,
   Cluster_CommonLbConfigSchema,
   Cluster_EdsClusterConfigSchema,
@@ -66,10 +67,15 @@ export const clusterFields = [
   }),
   message(Cluster_RingHashLbConfigSchema, "minimum_ring_size hash_function maximum_ring_size"),
   message(Cluster_MaglevLbConfigSchema, "table_size"),
-  message(Cluster_CommonLbConfigSchema, "healthy_panic_threshold locality_weighted_lb_config", {
-    update_merge_window: "endpoint updates are applied at once, which shows the same hosts sooner",
-  }),
+  message(
+    Cluster_CommonLbConfigSchema,
+    "healthy_panic_threshold locality_weighted_lb_config consistent_hashing_lb_config",
+    {
+      update_merge_window: "endpoint updates are applied at once, which shows the same hosts sooner",
+    },
+  ),
   message(Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema, ""),
+  message(Cluster_CommonLbConfig_ConsistentHashingLbConfigSchema, "hash_balance_factor"),
   message(
     HealthCheckSchema,
     `timeout interval initial_jitter interval_jitter interval_jitter_percent unhealthy_threshold healthy_threshold
