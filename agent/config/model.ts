@@ -380,6 +380,10 @@ export interface RateLimitConfig {
   enforced: Fraction;
   /** Added to the answer. */
   responseHeaders: HeaderMutation["set"];
+  /** Whether each connection of a caller has a bucket of its own; absent: all share one. */
+  perConnection?: boolean;
+  /** Whether gRPC callers are told RESOURCE_EXHAUSTED; absent: UNAVAILABLE. */
+  resourceExhausted?: boolean;
   /** Whether responses carry `x-ratelimit-limit`, `-remaining` and `-reset`. */
   headers: boolean;
 }

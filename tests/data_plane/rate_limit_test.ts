@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { httpFilterType, managerSetup, toBackend } from "./configured.ts";
-import { Backend, TestProxy } from "./harness.ts";
+import { Backend, rawExchange, TestProxy } from "./harness.ts";
 
 const type = { "@type": httpFilterType("local_ratelimit.v3.LocalRateLimit") };
 const always = { defaultValue: { numerator: 100 } };
@@ -104,5 +104,35 @@ Deno.test("what is not enabled takes no token, what is not enforced answers nobo
     await limited(limit(1, share), [toBackend], async (ask) => {
       assert.deepEqual(await statuses(ask, 3), [200, 200, 200]);
     });
+  }
+});
+
+Deno.test("where each connection has a bucket of its own, one's requests leave the others theirs", async () => {
+  await using backend = new Backend(() => new Response("ok"));
+  const filter = limit(2, { localRateLimitPerDownstreamConnection: true });
+  const { port, setup } = managerSetup({ httpFilters: [{ name, typedConfig: filter }] }, [toBackend], {
+    backend: [backend.port],
+  });
+  await using proxy = await TestProxy.start(setup);
+  const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (let i = 0; i < 3; i++) {
+    const answers = await rawExchange(port, get.repeat(4));
+    assert.deepEqual(answers.match(/HTTP\/1\.1 \d+/g), ["200", "200", "429", "429"].map((code) => `HTTP/1.1 ${code}`));
+  }
+  assert.deepEqual(proxy.recorded(), { "200 -": 6, "429 RL": 6 });
+});
+
+Deno.test("a gRPC caller is told UNAVAILABLE, or RESOURCE_EXHAUSTED where that is asked for", async () => {
+  for (const [more, status] of [[{}, "14"], [{ rateLimitedAsResourceExhausted: true }, "8"]] as const) {
+    await using backend = new Backend(() => new Response("ok"));
+    const { port, setup } = managerSetup({ httpFilters: [{ name, typedConfig: limit(1, more) }] }, [toBackend], {
+      backend: [backend.port],
+    });
+    await using _ = await TestProxy.start(setup);
+    const ask = () => fetch(`http://127.0.0.1:${port}/`, { headers: { "content-type": "application/grpc" } });
+    await (await ask()).body?.cancel();
+    const response = await ask();
+    await response.body?.cancel();
+    assert.deepEqual([response.status, response.headers.get("grpc-status")], [200, status]);
   }
 });

@@ -38,6 +38,8 @@ export function rateLimitConfig(filter: LocalRateLimit, place: Place): RateLimit
     enabled: fraction(filterEnabled?.defaultValue, place.field("filter_enabled.default_value")),
     enforced: fraction(filterEnforced?.defaultValue, place.field("filter_enforced.default_value")),
     responseHeaders: headerAdditions(filter.responseHeadersToAdd, place.field("response_headers_to_add")),
+    ...(filter.localRateLimitPerDownstreamConnection ? { perConnection: true } : {}),
+    ...(filter.rateLimitedAsResourceExhausted ? { resourceExhausted: true } : {}),
     headers: headers === XRateLimitHeadersRFCVersion.DRAFT_VERSION_03,
   };
 }

@@ -58,7 +58,8 @@ export const httpConnectionManagerFields = [
   ),
   message(
     LocalRateLimitSchema,
-    `status token_bucket filter_enabled filter_enforced response_headers_to_add enable_x_ratelimit_headers`,
+    `status token_bucket filter_enabled filter_enforced response_headers_to_add enable_x_ratelimit_headers
+     local_rate_limit_per_downstream_connection rate_limited_as_resource_exhausted`,
     { stat_prefix: statistics },
   ),
   message(TokenBucketSchema, "max_tokens tokens_per_fill fill_interval"),
