@@ -29,6 +29,7 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   const { http } = chain;
   const target = canonicalizeTarget(head, http);
   exchange.openLogEntry(head);
+  if (exchange.thread.overload.refusesWork()) return exchange.reply(outcomes.overload);
   if (http.maxHeadersCount !== undefined && head.fields.count > http.maxHeadersCount) {
     return exchange.reply(outcomes.requestHeadersTooLarge);
   }

@@ -27,6 +27,8 @@ export class FilterChain {
   readonly rateLimit: LocalRateLimit | null;
   /** What connections and requests must pass; `null`: nothing. */
   readonly rules: Rules | null;
+  /** Set when the configuration has it no longer: connections that have it drain. */
+  retired = false;
   readonly logs: { path: string; format: AccessLogFormat }[];
   readonly logFormats: AccessLogFormat[];
 

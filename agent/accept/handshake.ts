@@ -174,6 +174,7 @@ export class Handshake implements Watcher {
 
   #close(): void {
     this.#leave();
+    this.thread.overload.publish();
     this.#tls?.close();
     this.socket.close();
   }

@@ -44,6 +44,7 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
 
   onEvents(_events: number): void {
     this.#accept(acceptsPerTurn);
+    this.thread.overload.publish();
   }
 
   #accept(most: number): void {
@@ -60,6 +61,7 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
 
   #take(socket: Socket): void {
     const remoteAddress = `${this.#socket.peer.address}:${this.#socket.peer.port}`;
+    if (this.thread.overload.refusesConnection()) return socket.close();
     this.#turn++;
     if (this.needsDetection || this.proxyProtocol !== null) {
       new Handshake(this.thread, socket, remoteAddress, this, this.#turn);

@@ -639,10 +639,23 @@ export type ControlMessage =
   /** Stop accepting, answer with `connection: close`, end when the last request is done or `timeout` is over. */
   | { kind: "drain"; id: number; timeout: number };
 
+/** What protects the process, whatever the configuration says. */
+export interface ThreadLimits {
+  /** How long connections of a filter chain that is gone may last, milliseconds. */
+  drainTime: number;
+  /** Callers' connections of all threads together; more are closed at once. 0: no limit. */
+  maxConnections: number;
+  /** Bytes that wait in one thread's buffers: above, new work is turned away. 0: no limit. */
+  maxBufferedBytes: number;
+  /** Bytes of one thread's JavaScript heap, likewise. 0: no limit. */
+  maxHeapBytes: number;
+}
+
 /** `workerData` of a data thread: the first and only message it takes from `postMessage`. */
 export interface DataThreadStart {
   kind: "start";
   index: number;
+  limits: ThreadLimits;
   /** This thread's end of the control socketpair. */
   controlDescriptor: number;
   /** Counters that all threads share: see `agent/config/shared_memory.ts`. */

@@ -65,6 +65,19 @@ export const HostSlot = {
 /** A host that has not been checked yet gets no requests. */
 export const ActiveHealth = { unknown: 0, healthy: 1, unhealthy: 2 } as const;
 
+/** Counters of the agent as a whole, at `agentSlot + …`. */
+export const AgentSlot = {
+  /** Callers' connections. */
+  connections: 0,
+  /** Totals: connections over the limit, requests and TCP connections turned away for the sake of memory. */
+  refusedConnections: 1,
+  refusedWork: 2,
+  length: 3,
+} as const;
+
+/** Behind the place where what has no place of its own yet counts. */
+export const agentSlot: number = ClusterSlot.length;
+
 /** Upper bounds in milliseconds of `istio_request_duration_milliseconds`: Envoy's histogram buckets. */
 export const durationBuckets = [
   0.5,

@@ -39,6 +39,18 @@ export function emptySet(): ConfigurationSet {
   return { clusters: new Map(), endpoints: new Map(), routes: new Map(), listeners: new Map() };
 }
 
+export function emptyChange(): Change {
+  return {
+    clusters: [],
+    removedClusters: [],
+    endpoints: [],
+    routes: [],
+    removedRoutes: [],
+    listeners: [],
+    removedListeners: [],
+  };
+}
+
 export class MakeBeforeBreak {
   readonly inForce: ConfigurationSet = emptySet();
   /** Since when each entry has been held back; keys are `kind name`. */

@@ -3,7 +3,14 @@ import { logger } from "../../log/log.ts";
 import type { SecretConfig } from "../config/model.ts";
 import type { Configuration, ResourceUpdate } from "./ads_client.ts";
 import { type DnsCluster, DnsEndpoints, type NameSource } from "./dns_endpoints.ts";
-import { type Change, type ConfigurationSet, emptySet, isEmpty, MakeBeforeBreak } from "./make_before_break.ts";
+import {
+  type Change,
+  type ConfigurationSet,
+  emptyChange,
+  emptySet,
+  isEmpty,
+  MakeBeforeBreak,
+} from "./make_before_break.ts";
 import { reasonOf } from "./reason.ts";
 import { routesOf } from "./references.ts";
 import { ResourceCache, ResourceCacheError } from "./resource_cache.ts";
@@ -12,6 +19,9 @@ import { clusterType, endpointType, listenerType, type ResourceType, resourceTyp
 
 const log = logger("discovery");
 const saveDelay = 500;
+/** Between attempts to open listeners, milliseconds: doubled each time. */
+const firstRetry = 1000;
+const longestRetry = 15_000;
 const all: ReadonlySet<string> = new Set(["*"]);
 
 export interface WorkloadConfigurationOptions {
@@ -36,6 +46,7 @@ export class WorkloadConfiguration implements Configuration {
   #wanted: ConfigurationSet = emptySet();
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #stepTimer: ReturnType<typeof setTimeout> | undefined;
   #applying: Promise<void> = Promise.resolve();
   #failure: string | null = null;
@@ -155,6 +166,7 @@ export class WorkloadConfiguration implements Configuration {
   /** Writes what is still unwritten and rests. */
   async close(): Promise<void> {
     clearTimeout(this.#stepTimer);
+    clearTimeout(this.#retryTimer);
     clearTimeout(this.#resolvedTimer);
     this.#dns.close();
     if (this.#saveTimer !== undefined) {
@@ -221,6 +233,7 @@ export class WorkloadConfiguration implements Configuration {
     }, (error) => {
       this.#failure = `the data threads could not apply the configuration: ${reasonOf(error)}`;
       log.error(this.#failure, { workload: this.#options.workload });
+      this.#retryListeners(firstRetry);
       throw error;
     });
     this.#applying = applied.catch(() => {});
@@ -230,6 +243,19 @@ export class WorkloadConfiguration implements Configuration {
   #dnsClusters(): Map<string, DnsCluster> {
     const clusters = [...this.#translated.get(clusterType)!.values()].flatMap(({ dns }) => dns ?? []);
     return new Map(clusters.map((cluster) => [cluster.endpoints.cluster, cluster]));
+  }
+
+  /** An address may be somebody else's for now: listeners that could not be opened are tried again. */
+  #retryListeners(delay: number): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      const listeners = [...this.inForce.listeners.values()];
+      const applied = this.#applying.then(() => this.#options.apply({ ...emptyChange(), listeners }));
+      this.#applying = applied.then(() => {
+        this.#failure = null;
+        log.info("the listeners could be opened now", { workload: this.#options.workload });
+      }, () => this.#retryListeners(Math.min(delay * 2, longestRetry)));
+    }, delay);
   }
 
   /** All that has been accepted, put together. */

@@ -188,3 +188,21 @@ Deno.test("a damaged file, or another node's, is ignored", async () => {
   assert.equal(damaged.missing(), "no clusters yet");
   assert.throws(() => ResourceCache.parse("{}", "node-1"), ResourceCacheError);
 });
+
+Deno.test("listeners that could not be opened are tried again, and then it is ready", async () => {
+  const bench = new Bench();
+  const configuration = bench.open();
+  bench.failure = new Error("cannot listen on 127.0.0.1:80: address in use");
+  const verdicts = await configuration.update([
+    update(clusterType, {}),
+    update(routeType, {}),
+    update(listenerType, { l: { name: "l", filterChains: [] } }),
+  ]);
+  assert.match(verdicts[2]!, /address in use/);
+  assert.match(configuration.missing()!, /address in use/);
+  bench.failure = null;
+  for (let i = 0; i < 100 && configuration.missing() !== null; i++) await new Promise((go) => setTimeout(go, 50));
+  assert.equal(configuration.missing(), null);
+  assert.deepEqual(bench.changes.at(-1)!.listeners.map(({ name }) => name), ["l"]);
+  await configuration.close();
+});

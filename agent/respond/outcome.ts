@@ -69,6 +69,7 @@ export const outcomes = {
     close: false,
     overloaded: true,
   },
+  overload: { status: 503, flag: Flag.UO, body: "overloaded", close: true, overloaded: true },
   upstreamProtocolError: {
     status: 502,
     flag: Flag.UPE,

@@ -1,5 +1,5 @@
 /** The shared counters as text, in the spirit of Envoy's `/clusters` and `/stats`. */
-import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
+import { ActiveHealth, AgentSlot, agentSlot, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointConfig } from "../config/model.ts";
 import type { DataThreads } from "./data_threads.ts";
 import type { ProxyState } from "./thread_state.ts";
@@ -18,6 +18,12 @@ const clusterTotals = {
   upstream_rq_shadow_dropped: ClusterSlot.shadowDrops,
 } as const;
 
+const agentTotals = {
+  downstream_cx_active: AgentSlot.connections,
+  downstream_cx_overflow: AgentSlot.refusedConnections,
+  overload_refused: AgentSlot.refusedWork,
+} as const;
+
 /** `/clusters`: per workload, cluster and endpoint, lines of `CLUSTER::…::NAME::VALUE`. */
 export function clustersText(threads: DataThreads): string {
   const lines: string[] = [];
@@ -28,9 +34,12 @@ export function clustersText(threads: DataThreads): string {
   return lines.join("\n") + "\n";
 }
 
-/** `/stats`: `cluster.CLUSTER.COUNTER: VALUE`, the workload in front. */
+/** `/stats`: counters of the agent with its limits, and `cluster.CLUSTER.COUNTER: VALUE`, the workload in front. */
 export function statsText(threads: DataThreads): string {
-  const lines: string[] = [];
+  const lines = Object.entries(agentTotals).map(([total, at]) =>
+    `agent.${total}: ${Atomics.load(threads.slots.counters, agentSlot + at)}`
+  );
+  for (const [limit, value] of Object.entries(threads.limits)) lines.push(`agent.limits.${limit}: ${value}`);
   for (const [proxy, state] of workloadStates(threads)) {
     for (const { name, slot } of state.clusters.values()) {
       for (const [total, at] of Object.entries(clusterTotals)) {

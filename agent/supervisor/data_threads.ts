@@ -1,5 +1,7 @@
 /** The data threads as one: configuration goes in, metrics come out, crashed threads are replaced. */
 import { logger } from "../../log/log.ts";
+import type { ThreadLimits } from "../config/model.ts";
+import { defaultLimits } from "./default_limits.ts";
 import { metricSlots, sharedSlots } from "../config/shared_memory.ts";
 import { analyzeOutliers } from "./outlier_analysis.ts";
 import { sweepOutliers } from "./outlier_sweep.ts";
@@ -25,10 +27,13 @@ export interface DataThreadsOptions {
   count: number;
   /** The module that a thread runs; the data plane by default. */
   module?: URL;
+  /** What differs from {@link defaultLimits}. */
+  limits?: Partial<ThreadLimits>;
 }
 
 export class DataThreads {
   readonly slots: Slots;
+  readonly limits: ThreadLimits;
   readonly state = new ThreadState();
   readonly #threads: SupervisedThread[] = [];
   readonly #metrics: ThreadMetrics[] = [];
@@ -45,11 +50,12 @@ export class DataThreads {
     this.#epoch = performance.now();
     this.slots = new Slots(new SharedArrayBuffer(sharedSlots * Int32Array.BYTES_PER_ELEMENT));
     const startedAt = performance.timeOrigin + this.#epoch;
+    const limits = this.limits = { ...defaultLimits(options.count), ...options.limits };
     const owner: ThreadOwner = {
       prepare: (index) => {
         const metrics = new SharedArrayBuffer(metricSlots * Float64Array.BYTES_PER_ELEMENT);
         this.#metrics[index] = new ThreadMetrics(metrics);
-        return { shared: this.slots.memory, metrics, startedAt };
+        return { shared: this.slots.memory, metrics, startedAt, limits };
       },
       replay: () => this.state.replay().map((change) => this.#numbered(change)),
       series: (index, message) => this.#metrics[index].add(message.slot, message.metric, message.labels),

@@ -1,5 +1,5 @@
 /** Gives clusters and endpoints their places in the counters that all threads share. */
-import { ClusterSlot, HostSlot, sharedSlots } from "../config/shared_memory.ts";
+import { AgentSlot, agentSlot, ClusterSlot, HostSlot, sharedSlots } from "../config/shared_memory.ts";
 import type { ClusterConfig, EndpointsConfig, OutlierDetectionConfig, RateLimitConfig } from "../config/model.ts";
 import type { DetectingCluster } from "./outlier_analysis.ts";
 import { bucketLength } from "../filters/token_bucket.ts";
@@ -51,7 +51,7 @@ export class Slots {
   readonly #free = new Map<number, number[]>();
   readonly #now: () => number;
   /** Slot 0 is what translation writes before a place is given: nobody counts there. */
-  #next: number = ClusterSlot.length;
+  #next: number = agentSlot + AgentSlot.length;
 
   /** `now` is in milliseconds and never goes back. */
   constructor(readonly memory: SharedArrayBuffer, now: () => number = () => performance.now()) {

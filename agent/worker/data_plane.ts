@@ -9,6 +9,8 @@ import { Timer } from "./timer_wheel.ts";
 /** A listener of a proxy with its chains, kept while its configuration stays the same. */
 interface Listener {
   text: string;
+  /** All of it but the filter chains: what they have in common. */
+  commonText: string;
   address: string;
   chains: FilterChain[];
 }
@@ -70,12 +72,17 @@ export class DataPlane {
     }
     for (const route of message.routes) attempt(`route ${route.name}`, () => proxy.setRoute(route));
     const listeners = this.#listenersOf(message.proxy);
+    const gone: FilterChain[] = [];
     for (const config of message.listeners) {
-      attempt(`listener ${config.name}`, () => this.#setListener(proxy, listeners, config));
+      attempt(`listener ${config.name}`, () => gone.push(...this.#setListener(proxy, listeners, config)));
     }
-    for (const name of message.removedListeners) listeners.delete(name);
+    for (const name of message.removedListeners) {
+      gone.push(...listeners.get(name)?.chains ?? []);
+      listeners.delete(name);
+    }
     if (message.listeners.length > 0 || message.removedListeners.length > 0) errors.push(...this.#bind());
     this.#rejudge(proxy, listeners);
+    this.#retire(gone);
     for (const name of message.removedRoutes) proxy.routes.delete(name);
     for (const name of message.removedClusters) proxy.removeCluster(name);
     return errors;
@@ -87,14 +94,37 @@ export class DataPlane {
     return listeners;
   }
 
-  #setListener(proxy: ProxyState, listeners: Map<string, Listener>, config: ListenerConfig): void {
+  /** Returns the chains of before that are not among those of now. */
+  #setListener(proxy: ProxyState, listeners: Map<string, Listener>, config: ListenerConfig): FilterChain[] {
     const text = JSON.stringify(config);
-    if (listeners.get(config.name)?.text === text) return;
-    listeners.set(config.name, {
-      text,
-      address: addressKey(config.address, config.port),
-      chains: config.filterChains.map((chain) => new FilterChain(proxy, config, chain)),
+    const before = listeners.get(config.name);
+    if (before?.text === text) return [];
+    const commonText = JSON.stringify({ ...config, filterChains: [] });
+    const kept = new Map(
+      before?.commonText === commonText ? before.chains.map((chain) => [JSON.stringify(chain.config), chain]) : [],
+    );
+    const chains = config.filterChains.map((chain) =>
+      kept.get(JSON.stringify(chain)) ?? new FilterChain(proxy, config, chain)
+    );
+    listeners.set(config.name, { text, commonText, address: addressKey(config.address, config.port), chains });
+    return before?.chains.filter((chain) => !chains.includes(chain)) ?? [];
+  }
+
+  /**
+   * Connections of chains that are gone, if no successor has adopted them, are drained as Envoy does it: HTTP ends with the request in flight, TCP as
+   * it likes, and what is left after the drain time is closed.
+   */
+  #retire(chains: FilterChain[]): void {
+    if (chains.length === 0) return;
+    const gone = new Set(chains);
+    for (const chain of chains) chain.retired = true;
+    const connections = () => [...this.thread.downstreams].filter(({ link }) => gone.has(link.chain));
+    for (const connection of connections()) if (connection.link.chain.config.tcp === null) connection.drain();
+    if (connections().length === 0) return;
+    const deadline = new Timer(() => {
+      for (const connection of connections()) connection.close();
     });
+    this.thread.loop.setTimer(deadline, this.thread.limits.drainTime);
   }
 
   /** Opens the addresses that listeners name, gives each its chains, closes those that none names any more. */
@@ -136,7 +166,7 @@ export class DataPlane {
       if (chain.proxy !== proxy || chains.includes(chain)) continue;
       const successor = successorOf(chain, chains);
       if (successor === null) {
-        // A caller from outside may need another way in now; a local application's connections serve until they end.
+        // A caller from outside may need another way in now; a local application's drain.
         if (chain.inbound || chain.rules !== null) connection.close();
         continue;
       }
@@ -150,6 +180,7 @@ export class DataPlane {
     const proxy = this.#proxies.get(name);
     if (proxy === undefined) return [];
     this.#proxies.delete(name);
+    for (const { chains } of this.#listeners.get(name)?.values() ?? []) this.#retire(chains);
     this.#listeners.delete(name);
     const errors = this.#bind();
     for (const connection of this.thread.downstreams) {
@@ -178,6 +209,7 @@ export class DataPlane {
     for (const handshake of [...this.thread.handshakes]) handshake.drain();
     for (const connection of [...this.thread.downstreams]) connection.close();
     for (const proxy of this.#proxies.values()) proxy.close();
+    this.thread.overload.close();
     this.thread.pipes.close();
     this.thread.logs.flush();
   }

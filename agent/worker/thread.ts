@@ -1,6 +1,6 @@
 /** What all parts of one data thread share: its loop, buffers, counters and way to the main thread. */
 import { metricSlots } from "../config/shared_memory.ts";
-import type { DataThreadMessage, DataThreadStart } from "../config/model.ts";
+import type { DataThreadMessage, DataThreadStart, ThreadLimits } from "../config/model.ts";
 import { AccessLogFiles } from "../record/access_log_file.ts";
 import { SeriesTable } from "../record/series.ts";
 import { Fields, RequestHead, ResponseHead } from "../decode/head.ts";
@@ -12,6 +12,7 @@ import type { ResponseFraming } from "../respond/response_head.ts";
 import type { Handshake } from "../accept/handshake.ts";
 import { newSlab, type Slab } from "../sys/slab.ts";
 import { ByteQueue, SlabPool } from "./buffers.ts";
+import { type Load, Overload } from "./overload.ts";
 import { EventLoop } from "./event_loop.ts";
 
 /**
@@ -19,7 +20,7 @@ import { EventLoop } from "./event_loop.ts";
  */
 const inputSize = 128 * 1024;
 
-export class DataThread {
+export class DataThread implements Load {
   readonly loop: EventLoop;
   readonly slabs = new SlabPool();
   readonly pipes = new PipePool();
@@ -47,6 +48,8 @@ export class DataThread {
   /** Connections that are not yet known for what they are. */
   readonly handshakes = new Set<Handshake>();
   readonly #exchanges: Exchange[] = [];
+  readonly limits: ThreadLimits;
+  readonly overload: Overload;
   /** 0 for the first: what must be done once for all threads is done there. */
   readonly index: number;
   readonly #startedAt: number;
@@ -58,8 +61,22 @@ export class DataThread {
     this.#startedAt = start.startedAt;
     this.loop = new EventLoop((error) => this.fault(error));
     this.shared = new Int32Array(start.shared);
+    this.limits = start.limits;
+    this.overload = new Overload(start.limits, this.shared, this);
     this.series = new SeriesTable(new Float64Array(start.metrics, 0, metricSlots), post);
     this.logs = new AccessLogFiles(this.loop, (message) => this.log("warn", message));
+  }
+
+  get now(): number {
+    return this.loop.now;
+  }
+
+  get connections(): number {
+    return this.downstreams.size + this.handshakes.size;
+  }
+
+  get bufferedBytes(): number {
+    return this.slabs.inUse;
   }
 
   /** The agent's clock for what threads tell each other through shared memory. */
@@ -77,6 +94,7 @@ export class DataThread {
 
   downstreamClosed(connection: DownstreamConnection): void {
     this.downstreams.delete(connection);
+    this.overload.publish();
     if (this.downstreams.size === 0) this.onIdle();
   }
 

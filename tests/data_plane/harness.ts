@@ -13,6 +13,7 @@ import type {
   RouteActionConfig,
   RouteConfig,
   RouteEntryConfig,
+  ThreadLimits,
   WorkloadLabels,
 } from "../../agent/config/model.ts";
 import { DataThreads } from "../../agent/supervisor/data_threads.ts";
@@ -198,8 +199,8 @@ export interface ProxySetup {
 export class TestProxy implements AsyncDisposable {
   private constructor(readonly threads: DataThreads) {}
 
-  static async start(setup: ProxySetup, workers = 1): Promise<TestProxy> {
-    const proxy = new TestProxy(await DataThreads.start({ count: workers }));
+  static async start(setup: ProxySetup, workers = 1, limits: Partial<ThreadLimits> = {}): Promise<TestProxy> {
+    const proxy = new TestProxy(await DataThreads.start({ count: workers, limits }));
     await proxy.configure(setup);
     return proxy;
   }

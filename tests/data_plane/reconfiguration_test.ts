@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { DownstreamTlsConfig, FilterChainConfig } from "../../agent/config/model.ts";
 import { ClusterSlot } from "../../agent/config/shared_memory.ts";
 import {
   Backend,
   cluster,
+  connectionManager,
   endpoint,
   endpoints,
+  filterChain,
   forwardTo,
   freePort,
   listener,
@@ -12,6 +17,8 @@ import {
   routes,
   TestProxy,
 } from "./harness.ts";
+import { tcpChain } from "./tcp_peers.ts";
+import { TestRoot } from "./tls_certificates.ts";
 import { answering, RawBackend, RawConnection, until } from "./raw_sockets.ts";
 
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -177,4 +184,76 @@ Deno.test("a message larger than any buffer is applied whole", async () => {
     routes: [routes([route({ action: { kind: "direct", status: 200, body: "last" } })])],
   });
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), "last");
+});
+
+Deno.test("a listener that changes keeps the connections of the filter chains that did not", async () => {
+  using backend = answering(ok);
+  const port = freePort();
+  const { proxy } = await TestProxy.simple([backend.port]);
+  await using _ = proxy;
+  const root = await TestRoot.make();
+  await using _root = root;
+  const { certificate, privateKey } = await root.issue("a", "DNS:a");
+  const secret = { name: "a", certificateChain: certificate, privateKey, trustBundle: "" };
+  await proxy.threads.apply({ kind: "secret", proxy: "client", secret });
+  const tls: DownstreamTlsConfig = {
+    certificate: "a",
+    trustBundle: "",
+    requireClientCertificate: false,
+    alpn: [],
+    minimumVersion: "1.2",
+  };
+  const chain = (name: string, serverName = "x") =>
+    filterChain({ name, serverNames: [name], tls, http: connectionManager({ serverName }) });
+  const listen = (...chains: FilterChainConfig[]) =>
+    proxy.update({ listeners: [listener(port, { filterChains: chains })] });
+  await listen(chain("kept"), chain("changed"), chain("removed"));
+  const clients = new Map<string, { socket: TLSSocket; ended: boolean }>();
+  for (const name of ["kept", "changed", "removed"]) {
+    const socket = connectTls({ host: "127.0.0.1", port, servername: name, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const client = { socket, ended: false };
+    socket.on("end", () => client.ended = true).on("error", () => client.ended = true);
+    clients.set(name, client);
+    socket.write(get);
+    await once(socket, "data");
+  }
+  await listen(chain("new"), chain("kept"), chain("changed", "y"));
+  await until(() => clients.get("changed")!.ended && clients.get("removed")!.ended, "the others' connections end");
+  const { socket, ended } = clients.get("kept")!;
+  assert.equal(ended, false);
+  socket.write(get);
+  assert.match(String((await once(socket, "data"))[0]), /^HTTP\/1\.1 200/);
+  for (const { socket } of clients.values()) socket.destroy();
+});
+
+Deno.test("connections of a listener that is gone finish what is in flight, and those of TCP last for the drain time", async () => {
+  using backend = answering(ok);
+  using slow = new RawBackend(() => {});
+  const [http, tcp] = [freePort(), freePort()];
+  const drainTime = 700;
+  await using proxy = await TestProxy.start(
+    {
+      clusters: [cluster(), cluster({ name: "slow" })],
+      endpoints: [endpoints("backend", [endpoint(backend.port)]), endpoints("slow", [endpoint(slow.port)])],
+      routes: [routes([route({ action: forwardTo("slow") })])],
+      listeners: [listener(http), listener(tcp, { filterChains: [tcpChain()] })],
+    },
+    1,
+    { drainTime },
+  );
+  using requesting = await RawConnection.connect(http);
+  await requesting.send(get);
+  await until(() => slow.connections.length === 1, "the request is with the backend");
+  using relayed = await RawConnection.connect(tcp);
+  await relayed.send(get);
+  await relayed.until(/ok$/);
+  const since = performance.now();
+  await proxy.update({ removedListeners: [`127.0.0.1_${http}`, `127.0.0.1_${tcp}`] });
+  await slow.connections[0].send(ok);
+  await requesting.until(/ok$/);
+  await until(() => requesting.ended, "the connection ends with its request");
+  assert.ok(!relayed.ended);
+  await until(() => relayed.ended, "the relayed connection is closed");
+  assert.ok(performance.now() - since >= drainTime - 20);
 });

@@ -298,11 +298,15 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   #framing(): ResponseFraming {
     const framing = this.thread.responseFraming;
     if (this.#leftOfLife() <= 0) this.#keepAlive = false;
-    framing.close = !this.#keepAlive || this.thread.draining;
+    framing.close = !this.#keepAlive || this.#draining;
     framing.http10 = this.#http10;
     framing.isHead = this.isHead;
     framing.server = this.link.chain.serverLine;
     return framing;
+  }
+
+  get #draining(): boolean {
+    return this.thread.draining || this.link.chain.retired;
   }
 
   /** The exchange is recorded; the next request may begin. */
@@ -312,7 +316,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
     if (exchange !== null) this.thread.giveExchange(exchange);
     if (this.closed) return;
     this.#since = this.thread.loop.now;
-    if (!this.#keepAlive || !this.#body.done || this.thread.draining || this.#leftOfLife() <= 0) {
+    if (!this.#keepAlive || !this.#body.done || this.#draining || this.#leftOfLife() <= 0) {
       return this.closeAfterFlush();
     }
     this.setReading(true);

@@ -59,6 +59,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
   // ----------------------------------------------------------------------------------------------- connecting
 
   #connect(): void {
+    if (this.thread.overload.refusesWork()) return this.#end(Flag.UO);
     const name = chooseCluster(this.#config.clusters);
     const cluster = this.link.chain.proxy.clusters.get(name);
     if (cluster === undefined) return this.#end(Flag.NC);
