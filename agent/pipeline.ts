@@ -48,12 +48,19 @@ export function handleRequest(exchange: Exchange, head: RequestHead): void {
   if (action.kind !== "route" && filtersAnswer(exchange)) return;
   switch (action.kind) {
     case "direct":
-      return exchange.respond(action.status, action.body, 0, "", false, false);
-    case "redirect":
-      return exchange.respond(action.status, "", 0, redirectHeaders(action, route, head), false, false);
+      return exchange.respond(action.status, action.body, 0, ownHeaders(exchange, head, route), false, false);
+    case "redirect": {
+      const headers = redirectHeaders(action, route, head) + ownHeaders(exchange, head, route);
+      return exchange.respond(action.status, "", 0, headers, false, false);
+    }
     case "route":
       return forward(exchange, head, route, action, permit);
   }
+}
+
+/** What the route adds to a response that it makes itself. */
+function ownHeaders(exchange: Exchange, head: RequestHead, { responseHeaders }: Route): string {
+  return responseHeaders.empty ? "" : forRequest(responseHeaders, exchange, head).lines;
 }
 
 /** What a route says of a protocol goes before what the connection manager says. */

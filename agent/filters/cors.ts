@@ -43,11 +43,7 @@ export function answersPreflight(exchange: Exchange, head: RequestHead, policy: 
     exchange.respond(200, "", Flag.none, "", false, false);
     return true;
   }
-  if (!allowed) return false;
-  allowOrigin(exchange, fields.value(index), config);
-  if (config.exposeHeaders !== "") {
-    exchange.addResponseHeader("access-control-expose-headers", config.exposeHeaders);
-  }
+  if (allowed) allowOrigin(exchange, fields.value(index), config);
   return false;
 }
 
@@ -61,6 +57,8 @@ function isPreflight(head: RequestHead): boolean {
 function allowOrigin(exchange: Exchange, origin: string, config: CorsConfig): void {
   exchange.addResponseHeader("access-control-allow-origin", origin);
   if (config.credentials) exchange.addResponseHeader("access-control-allow-credentials", "true");
+  // Of preflights too, as Envoy 1.40 has it.
+  if (config.exposeHeaders !== "") exchange.addResponseHeader("access-control-expose-headers", config.exposeHeaders);
 }
 
 function allowPreflight(exchange: Exchange, head: RequestHead, origin: string, config: CorsConfig): void {

@@ -103,7 +103,7 @@ export function writeLocalReplyFields(
   headers: string,
   framing: ResponseFraming,
 ): void {
-  if (bodyLength > 0) out.appendText("content-type: text/plain\r\n");
+  if (bodyLength > 0 && !/^content-type:/m.test(headers)) out.appendText("content-type: text/plain\r\n");
   out.appendText(headers);
   if (status >= 200 && status !== 204 && status !== 304) appendContentLength(out, bodyLength);
   out.appendAll(dateLine());

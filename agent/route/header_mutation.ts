@@ -66,6 +66,11 @@ export class CompiledMutation {
     return resolved;
   }
 
+  /** What is added, as text, for an answer of the proxy's own. Only once {@link resolve}d where it is dynamic. */
+  get lines(): string {
+    return this.#additions.map(({ line }) => latin1(line, 0, line.length)).join("");
+  }
+
   get empty(): boolean {
     return this.#removals.length === 0 && this.#additions.length === 0;
   }

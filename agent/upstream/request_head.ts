@@ -16,6 +16,7 @@ import { appendRequestId } from "./request_id.ts";
 
 const versionAndHost = ascii(" HTTP/1.1\r\nhost: ");
 const originalPath = ascii("x-envoy-original-path");
+const originalHost = ascii("x-envoy-original-host");
 const teTrailers = ascii("te: trailers\r\n");
 
 /** Writes the head of the request that goes by the exchange's route; the changes to its headers are as for this request. */
@@ -60,6 +61,7 @@ export function writeRequestHead(
 
   const rewritten = action.prefixRewrite !== null || action.regexRewrite !== null;
   if (rewritten) fields.dropNamed(originalPath);
+  if (action.hostRewrite !== null) fields.dropNamed(originalHost);
   writeKept(out, fields);
   // gRPC servers insist on it (and Envoy forwards it).
   if (acceptsTrailers) out.appendAll(teTrailers);
@@ -67,6 +69,12 @@ export function writeRequestHead(
     out.appendAll(originalPath);
     out.appendText(": ");
     appendRange(out, bytes, head.pathStart, head.pathEnd);
+    out.appendAll(lineEnd);
+  }
+  if (action.hostRewrite !== null) {
+    out.appendAll(originalHost);
+    out.appendText(": ");
+    appendRange(out, bytes, head.authorityStart, head.authorityEnd);
     out.appendAll(lineEnd);
   }
   forwardedHeaders.append(fields, out, link.peer.tlsVersion !== "");

@@ -60,6 +60,7 @@ Deno.test("a preflight of an allowed origin is answered by the proxy", async () 
       "allow-origin": "https://a.example",
       "allow-credentials": "true",
       "allow-methods": "GET,PUT",
+      "expose-headers": "x-b",
       "allow-headers": "x-a",
       "max-age": "60",
     });
@@ -154,6 +155,7 @@ spec:
       "allow-origin": "https://a.example",
       "allow-credentials": "true",
       "allow-methods": "GET,POST",
+      "expose-headers": "x-c",
       "allow-headers": "x-a,x-b",
       "max-age": "86400",
     });
