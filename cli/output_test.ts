@@ -53,12 +53,14 @@ Deno.test("proxy-status shows who is connected, what is stale for how long, and 
       EDS: { ...synced, status: "STALE" as const, staleSince: "2026-01-01T00:00:00Z" },
       LDS: { ...synced, status: "NACK" as const, reason: "filters[0]: unknown" },
       RDS: synced,
+      SDS: synced,
     },
   };
   const gone = { ...proxy, workload: "ratings", connected: false, disconnectedSince: "2026-01-01T00:00:00Z" };
   const now = Date.parse("2026-01-01T00:05:00Z");
   assert.deepEqual(
-    proxyTable([proxy, { ...gone, types: { CDS: synced, EDS: synced, LDS: synced, RDS: synced } }], now).split("\n"),
+    proxyTable([proxy, { ...gone, types: { CDS: synced, EDS: synced, LDS: synced, RDS: synced, SDS: synced } }], now)
+      .split("\n"),
     [
       "PROXY            AGENT  ADDRESS    CONNECTED   CDS     EDS         LDS     RDS     VERSION",
       "reviews.default  vm-1   127.0.1.1  yes         SYNCED  STALE (5m)  NACK    SYNCED  0.1.0",

@@ -112,7 +112,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listen: xdsListen,
       certificate: certificates.current,
       trustBundle: authority.trustBundle(),
-      methods: [discoveryService(pusher.serve), signingService(authority)],
+      methods: [...discoveryService(pusher.serve), signingService(authority)],
     }));
   parts.defer(() => xds.shutdown());
   parts.defer(() => pusher.close());

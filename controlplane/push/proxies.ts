@@ -3,7 +3,7 @@ import { formatSpiffeId } from "../../ca/spiffe/spiffe_id.ts";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
 import { workloadKey } from "../registry/registered_workloads.ts";
 import type { ResourceType } from "./resource_types.ts";
-import type { SubscriptionStatus } from "./subscription.ts";
+import type { SubscriptionStatus } from "./delivery.ts";
 
 /** One workload's proxy as the control plane sees it. */
 export interface ProxyStatus {

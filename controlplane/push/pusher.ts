@@ -10,12 +10,12 @@ import { GrpcError, Status } from "../grpc/status.ts";
 import { type RegisteredWorkloads, workloadKey } from "../registry/registered_workloads.ts";
 import { peerIdentity } from "../sign/peer_identity.ts";
 import { Debounce } from "./debounce.ts";
-import { DeltaStream } from "./delta_stream.ts";
-import type { DeltaCall, DeltaHandler } from "./discovery_service.ts";
+import type { DiscoveryCall, DiscoveryHandler } from "./discovery_service.ts";
 import { admitNode } from "./node_admission.ts";
 import type { Proxies } from "./proxies.ts";
 import { ProxyResources } from "./proxy_resources.ts";
 import type { PushMetrics } from "./push_metrics.ts";
+import { type PushRequest, PushStream } from "./push_stream.ts";
 import { SubscriptionError } from "./subscription.ts";
 
 export interface PusherOptions {
@@ -27,11 +27,11 @@ export interface PusherOptions {
 }
 
 /** One connected proxy. */
-interface Connection {
+interface Connection<Request extends PushRequest = never> {
   id: string;
-  call: DeltaCall;
+  call: Pick<DiscoveryCall, "caller" | "fail">;
   node: WorkloadNode;
-  stream: DeltaStream;
+  stream: PushStream<Request>;
   resources: ProxyResources | null;
 }
 
@@ -48,7 +48,7 @@ const longestTimer = 2 ** 31 - 1;
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #connections = new Map<string, Connection>();
-  readonly #calls = new Set<DeltaCall>();
+  readonly #calls = new Set<Pick<DiscoveryCall, "fail">>();
   readonly #debounce: Debounce;
   #stopping = false;
 
@@ -73,11 +73,11 @@ export class Pusher {
   }
 
   /** Serves one stream to its end. @throws {GrpcError} for a caller that gets none */
-  readonly serve = (call: DeltaCall): DeltaHandler => {
+  readonly serve = <Request extends PushRequest>(call: DiscoveryCall<Request>): DiscoveryHandler<Request> => {
     if (this.#stopping) throw stopping();
     const { caller } = call;
     const identity = peerIdentity(caller, this.#options.authority);
-    let connection: Connection | null = null;
+    let connection: Connection<Request> | null = null;
     const end = (error: unknown) => {
       const answer = answerTo(error);
       log.warn("stream ended", { remote: caller.remote, workload: nameOf(connection), reason: answer.details });
@@ -117,16 +117,17 @@ export class Pusher {
     for (const call of [...this.#calls]) call.fail(stopping());
   }
 
-  #connect(call: DeltaCall, node: WorkloadNode): Connection {
+  #connect<Request extends PushRequest>(call: DiscoveryCall<Request>, node: WorkloadNode): Connection<Request> {
     const id = crypto.randomUUID();
     const { metrics, proxies, workloads } = this.#options;
     const workload = workloadKey(node);
-    const connection: Connection = {
+    const connection: Connection<Request> = {
       id,
       call,
       node,
       resources: null,
-      stream: new DeltaStream({
+      stream: new PushStream({
+        subscribe: call.subscribe,
         resources: () => this.#resourcesOf(connection),
         send: call.send,
         onPush: metrics.pushed,

@@ -2,7 +2,7 @@
 import { TYPE_URL } from "../../routing/xds/resources.ts";
 
 /** In the order of a push: what others refer to goes first (xDS protocol, "Eventual consistency considerations"). */
-export const resourceTypes = ["CDS", "EDS", "LDS", "RDS"] as const;
+export const resourceTypes = ["CDS", "EDS", "LDS", "RDS", "SDS"] as const;
 
 export type ResourceType = typeof resourceTypes[number];
 
@@ -11,6 +11,7 @@ export const typeUrls: Readonly<Record<ResourceType, string>> = {
   EDS: TYPE_URL.endpoint,
   LDS: TYPE_URL.listener,
   RDS: TYPE_URL.route,
+  SDS: TYPE_URL.secret,
 };
 
 /** Types of which a first request that names nothing asks for all (xDS protocol, "How the client specifies what resources to return"). */

@@ -6,14 +6,13 @@ import { AdsTestClient } from "../testing/ads_client.ts";
 import { faultyLink } from "../testing/faulty_link.ts";
 import { TestMesh, until } from "../testing/test_mesh.ts";
 import { testNode } from "../testing/test_node.ts";
-import { type DeltaCall, discoveryService } from "./discovery_service.ts";
-import { typeUrls } from "./resource_types.ts";
+import { type DiscoveryCall, discoveryService } from "./discovery_service.ts";
 import { startXdsServer, type XdsServer, type XdsServerOptions } from "./xds_server.ts";
 
 interface Served {
   server: XdsServer;
   authority: Authority;
-  calls: Set<DeltaCall>;
+  calls: Set<Pick<DiscoveryCall, "send">>;
   open(port?: number): AdsTestClient;
 }
 
@@ -23,16 +22,16 @@ function check(sentence: string, options: Partial<XdsServerOptions>, run: (serve
     TestMesh.with(async (mesh) => {
       const authority = await Authority.open({ dataDir: mesh.dataDir, trustDomain: "cluster.local" });
       const identity = await mesh.identity();
-      const calls = new Set<DeltaCall>();
+      const calls = new Set<Pick<DiscoveryCall, "send">>();
       const clients: AdsTestClient[] = [];
       const server = await startXdsServer({
         listen: { host: "127.0.0.1", port: 0 },
         certificate: await authority.issueServerCertificate(["localhost"], 3_600_000),
         trustBundle: authority.trustBundle(),
-        methods: [discoveryService((call) => {
+        methods: discoveryService((call) => {
           calls.add(call);
           return { request() {}, closed: () => calls.delete(call) };
-        })],
+        }),
         ...options,
       });
       try {
@@ -95,7 +94,7 @@ check("a new certificate is served to new connections, and streams that are up g
   notEqual(await certificateOf(server.port, authority), old);
   open();
   await until(() => calls.size === 2, "a new stream is served beside the old one");
-  call.send({ typeUrl: typeUrls.CDS, nonce: "1" });
+  call.send({ type: "CDS", nonce: "1", version: "", resources: [], removed: [] });
   await until(() => before.responses.length === 1, "the old stream still brings something");
 });
 

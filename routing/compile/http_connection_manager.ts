@@ -44,6 +44,9 @@ const routerFilter: HttpFilter = create(HttpFilterSchema, {
   configType: { case: "typedConfig", value: packAny(RouterSchema, create(RouterSchema)) },
 });
 
+/** Filters that the libraries of proxyless gRPC clients have. */
+export const grpcClientFilters: readonly HttpFilter[] = [faultFilter, routerFilter];
+
 /** Requests of local applications to the mesh, routed by a discovered route configuration. */
 export function outboundHttp(statPrefix: string, routeConfigName: string, settings: MeshSettings): Filter {
   return filter(settings, {

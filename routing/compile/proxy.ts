@@ -7,12 +7,14 @@ import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { WorkloadNode } from "../xds/node.ts";
 import { compileGateway } from "./gateway/gateway.ts";
+import { compileGrpcClient } from "./grpc_client.ts";
 import { outboundHttp } from "./http_connection_manager.ts";
 import { compileInbound, socketAddress } from "./inbound.ts";
 import { compileOutbound, visibleClusters } from "./outbound.ts";
 import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { virtualListeners } from "./outbound_listeners.ts";
+import { clusterForEnvoy } from "./stock_envoy.ts";
 import { type CompileWarning, distinctWarnings } from "./warning.ts";
 
 /** The resources of one xDS node, by name. Messages are shared between snapshots and never changed. */
@@ -35,6 +37,7 @@ export interface ProxySnapshot {
  * @param mesh never changed after the first call with it
  */
 export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
+  if (node.software?.kind === "grpc") return compileGrpcClient(mesh, node);
   const snapshot: ProxySnapshot = {
     listeners: new Map(),
     routes: new Map(),
@@ -70,6 +73,9 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
       for (const [name, listener] of virtual) snapshot.listeners.set(name, listener);
     }
     warnings.push(...outbound.warnings);
+  }
+  if (node.software?.kind === "envoy") {
+    for (const [name, cluster] of snapshot.clusters) snapshot.clusters.set(name, clusterForEnvoy(cluster));
   }
   snapshot.warnings = distinctWarnings(warnings);
   return snapshot;

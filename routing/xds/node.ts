@@ -49,7 +49,17 @@ export interface WorkloadNode {
   ports: WorkloadPort[];
   /** Version of skiff, for `proxy-status`. */
   version: string;
+  /** What takes the configuration, where it is no skiff agent. */
+  software?: ForeignSoftware;
 }
+
+/**
+ * A stock Envoy, with the directories in which it finds its workload's certificate and the credentials that resources
+ * name; or a gRPC library of a proxyless client.
+ */
+export type ForeignSoftware =
+  | { kind: "envoy"; secretDirectory: string; credentialDirectory: string }
+  | { kind: "grpc" };
 
 /** The node id, in Istio's form: `sidecar~ADDRESS~WORKLOAD.AGENT~NAMESPACE.svc.DOMAIN`. */
 export function nodeId(node: WorkloadNode, domain = "cluster.local"): string {
@@ -80,6 +90,15 @@ export function nodeToMetadata(node: WorkloadNode): JsonObject {
       TARGET_PORT: port.targetPort,
     })),
     SKIFF_VERSION: node.version,
+    ...(node.software === undefined ? {} : {
+      SOFTWARE: {
+        KIND: node.software.kind,
+        ...(node.software.kind === "grpc" ? {} : {
+          SECRET_DIRECTORY: node.software.secretDirectory,
+          CREDENTIAL_DIRECTORY: node.software.credentialDirectory,
+        }),
+      },
+    }),
   };
 }
 
@@ -124,6 +143,19 @@ export function nodeFromMetadata(metadata: JsonObject): WorkloadNode {
     locality: textAt(metadata, "LOCALITY"),
     ports: portsAt(metadata),
     version: textAt(metadata, "SKIFF_VERSION"),
+    ...(metadata.SOFTWARE === undefined ? {} : { software: softwareAt(metadata, "SOFTWARE") }),
+  };
+}
+
+function softwareAt(metadata: JsonObject, field: string): ForeignSoftware {
+  const object = objectAt(metadata[field], field);
+  const kind = textAt(object, "KIND", `${field}.`);
+  if (kind === "grpc") return { kind };
+  if (kind !== "envoy") throw new NodeMetadataError(`${field}.KIND`, '"envoy" or "grpc"', kind);
+  return {
+    kind,
+    secretDirectory: textAt(object, "SECRET_DIRECTORY", `${field}.`),
+    credentialDirectory: textAt(object, "CREDENTIAL_DIRECTORY", `${field}.`),
   };
 }
 

@@ -2,9 +2,10 @@ import { deepEqual, equal, notEqual, ok, throws } from "node:assert/strict";
 import type { EncodedResource } from "../../routing/xds/resources.ts";
 import type { AvailableResources } from "./proxy_resources.ts";
 import type { ResourceType } from "./resource_types.ts";
-import { Subscription, SubscriptionError, type SubscriptionRequest } from "./subscription.ts";
+import { DeltaSubscription, type DeltaSubscriptionRequest } from "./delta_subscription.ts";
+import { type Subscription, SubscriptionError } from "./subscription.ts";
 
-function request(changes: Partial<SubscriptionRequest> = {}): SubscriptionRequest {
+function request(changes: Partial<DeltaSubscriptionRequest> = {}): DeltaSubscriptionRequest {
   return { resourceNamesSubscribe: [], resourceNamesUnsubscribe: [], initialResourceVersions: {}, ...changes };
 }
 
@@ -19,7 +20,12 @@ function available(versions: Record<string, string>): AvailableResources {
 }
 
 /** Sends what is lacking, and returns it in short. */
-function push(subscription: Subscription, versions: Record<string, string>, nonce: string, keepRemoved = false) {
+function push(
+  subscription: Subscription<DeltaSubscriptionRequest>,
+  versions: Record<string, string>,
+  nonce: string,
+  keepRemoved = false,
+) {
   const difference = subscription.difference(available(versions), keepRemoved);
   if (difference === null) return null;
   subscription.sent(difference, nonce, 0);
@@ -27,7 +33,7 @@ function push(subscription: Subscription, versions: Record<string, string>, nonc
 }
 
 Deno.test("a wildcard gets all, then what changed, then what is gone", () => {
-  const subscription = new Subscription("CDS", request());
+  const subscription = new DeltaSubscription("CDS", request());
   deepEqual(push(subscription, { a: "1", b: "1" }, "1"), { sent: ["a@1", "b@1"], removed: [] });
   subscription.acknowledge("1", 0);
   deepEqual(push(subscription, { a: "1", b: "2" }, "2"), { sent: ["b@2"], removed: [] });
@@ -38,7 +44,7 @@ Deno.test("a wildcard gets all, then what changed, then what is gone", () => {
 });
 
 Deno.test("names get what they name, and are told what does not exist, once", () => {
-  const subscription = new Subscription("EDS", request({ resourceNamesSubscribe: ["a", "none"] }));
+  const subscription = new DeltaSubscription("EDS", request({ resourceNamesSubscribe: ["a", "none"] }));
   deepEqual(push(subscription, { a: "1", b: "1" }, "1"), { sent: ["a@1"], removed: ["none"] });
   subscription.acknowledge("1", 0);
   equal(push(subscription, { a: "1", b: "1" }, "2"), null);
@@ -46,12 +52,12 @@ Deno.test("names get what they name, and are told what does not exist, once", ()
 });
 
 Deno.test("the first request is answered even when nothing is lacking", () => {
-  const subscription = new Subscription("CDS", request({ initialResourceVersions: { a: "1" } }));
+  const subscription = new DeltaSubscription("CDS", request({ initialResourceVersions: { a: "1" } }));
   deepEqual(push(subscription, { a: "1" }, "1"), { sent: [], removed: [] });
 });
 
 Deno.test("a name subscribed to again is sent again, and one unsubscribed no more", () => {
-  const subscription = new Subscription("EDS", request({ resourceNamesSubscribe: ["a", "b"] }));
+  const subscription = new DeltaSubscription("EDS", request({ resourceNamesSubscribe: ["a", "b"] }));
   push(subscription, { a: "1", b: "1" }, "1");
   subscription.acknowledge("1", 0);
   subscription.change(request({ resourceNamesSubscribe: ["a"], resourceNamesUnsubscribe: ["b"] }));
@@ -59,7 +65,7 @@ Deno.test("a name subscribed to again is sent again, and one unsubscribed no mor
 });
 
 Deno.test("what was refused goes out again with the next change, and not before", () => {
-  const subscription = new Subscription("CDS", request());
+  const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1", b: "1" }, "1");
   subscription.acknowledge("1", 0);
   push(subscription, { a: "2", b: "2" }, "2");
@@ -73,7 +79,7 @@ Deno.test("what was refused goes out again with the next change, and not before"
 });
 
 Deno.test("a refused change that is taken back leaves the proxy in sync", () => {
-  const subscription = new Subscription("CDS", request());
+  const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1" }, "1");
   subscription.acknowledge("1", 0);
   push(subscription, { a: "2" }, "2");
@@ -84,7 +90,7 @@ Deno.test("a refused change that is taken back leaves the proxy in sync", () => 
 });
 
 Deno.test("answers to anything but the last response change nothing", () => {
-  const subscription = new Subscription("CDS", request());
+  const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1" }, "1");
   equal(subscription.acknowledge("0", 0), null);
   equal(subscription.reject("0", "no"), false);
@@ -93,7 +99,7 @@ Deno.test("answers to anything but the last response change nothing", () => {
 });
 
 Deno.test("what is to be removed can be kept for the time being", () => {
-  const subscription = new Subscription("CDS", request());
+  const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1", b: "1" }, "1");
   subscription.acknowledge("1", 0);
   deepEqual(push(subscription, { b: "2" }, "2", true), { sent: ["b@2"], removed: [] });
@@ -103,9 +109,9 @@ Deno.test("what is to be removed can be kept for the time being", () => {
 });
 
 Deno.test("the version tells what the client has: equal for equal content, whatever the way there", () => {
-  const direct = new Subscription("CDS", request());
+  const direct = new DeltaSubscription("CDS", request());
   push(direct, { a: "2", b: "1" }, "1");
-  const stepwise = new Subscription("CDS", request());
+  const stepwise = new DeltaSubscription("CDS", request());
   push(stepwise, { b: "1" }, "1");
   const first = stepwise.status().sent;
   stepwise.acknowledge("1", 0);
@@ -117,5 +123,5 @@ Deno.test("the version tells what the client has: equal for equal content, whate
 
 Deno.test("names without end are refused", () => {
   const names = Array.from({ length: 100_001 }, (_, index) => String(index));
-  throws(() => new Subscription("EDS", request({ resourceNamesSubscribe: names })), SubscriptionError);
+  throws(() => new DeltaSubscription("EDS", request({ resourceNamesSubscribe: names })), SubscriptionError);
 });

@@ -1,20 +1,28 @@
-/** One proxy's delta ADS stream, apart from the transport: requests come in, responses go out. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type {
-  DeltaDiscoveryRequest,
-  DeltaDiscoveryResponseSchema,
-} from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
+/** One proxy's ADS stream, apart from the transport and from the protocol's variant: what to send, and when. */
+import { healthTypeUrl, type ResourceType, resourceTypeOf, resourceTypes } from "./resource_types.ts";
+import type { SubscriptionStatus } from "./delivery.ts";
 import type { AvailableResources } from "./proxy_resources.ts";
-import { healthTypeUrl, type ResourceType, resourceTypeOf, resourceTypes, typeUrls } from "./resource_types.ts";
-import { type Difference, Subscription, type SubscriptionStatus } from "./subscription.ts";
+import type { Difference, Subscribe, Subscription } from "./subscription.ts";
 
-export type DeltaResponse = MessageInitShape<typeof DeltaDiscoveryResponseSchema>;
+/** What requests of both variants have in common. */
+export interface PushRequest {
+  typeUrl: string;
+  responseNonce: string;
+  errorDetail?: { message: string };
+}
 
-export interface DeltaStreamOptions {
+/** A response, before it is written in the variant's message. */
+export interface Push extends Difference {
+  type: ResourceType;
+  nonce: string;
+}
+
+export interface PushStreamOptions<Request extends PushRequest> {
+  subscribe: Subscribe<Request>;
   /** What the proxy is to have now. */
   resources(): AvailableResources;
   /** Queues a response. At most one of each type waits for its answer, which bounds the queue. */
-  send(response: DeltaResponse): void;
+  send(push: Push): void;
   onPush(type: ResourceType): void;
   /** @param delay milliseconds from the change to its acknowledgement */
   onAcknowledge(type: ResourceType, delay: number): void;
@@ -27,16 +35,16 @@ export interface DeltaStreamOptions {
 /** Reasons come from the other side and end up in logs and answers. */
 const reasonLimit = 4000;
 
-export class DeltaStream {
-  readonly #options: DeltaStreamOptions;
-  readonly #subscriptions = new Map<ResourceType, Subscription>();
+export class PushStream<Request extends PushRequest> {
+  readonly #options: PushStreamOptions<Request>;
+  readonly #subscriptions = new Map<ResourceType, Subscription<Request>>();
   #nonce = 0;
 
-  constructor(options: DeltaStreamOptions) {
+  constructor(options: PushStreamOptions<Request>) {
     this.#options = options;
   }
 
-  request(request: DeltaDiscoveryRequest): void {
+  request(request: Request): void {
     const { typeUrl, errorDetail, responseNonce } = request;
     if (typeUrl === healthTypeUrl) {
       this.#options.onHealth(errorDetail === undefined, errorDetail?.message.slice(0, reasonLimit) ?? "");
@@ -47,10 +55,10 @@ export class DeltaStream {
     if (type === undefined) return;
     const subscription = this.#subscriptions.get(type);
     if (subscription === undefined) {
-      this.#subscriptions.set(type, new Subscription(type, request));
+      this.#subscriptions.set(type, this.#options.subscribe(type, request));
     } else {
-      if (responseNonce !== "") this.#answer(type, subscription, request);
-      subscription.change(request);
+      const answered = responseNonce !== "" && this.#answer(type, subscription, request);
+      subscription.change(request, answered);
     }
     this.update();
   }
@@ -76,34 +84,35 @@ export class DeltaStream {
   status(): Record<ResourceType, SubscriptionStatus> {
     const none: SubscriptionStatus = { status: "NOT SENT", acknowledged: "", sent: "" };
     const of = (type: ResourceType) => this.#subscriptions.get(type)?.status() ?? none;
-    return { CDS: of("CDS"), EDS: of("EDS"), LDS: of("LDS"), RDS: of("RDS") };
+    return { CDS: of("CDS"), EDS: of("EDS"), LDS: of("LDS"), RDS: of("RDS"), SDS: of("SDS") };
   }
 
-  #answer(type: ResourceType, subscription: Subscription, request: DeltaDiscoveryRequest): void {
+  /** Versions of what the proxy has of a type, or will have once it takes what it was sent last; by name. */
+  held(type: ResourceType): Map<string, string> {
+    return new Map(this.#subscriptions.get(type)?.held());
+  }
+
+  /** @returns whether the request answered what was sent last */
+  #answer(type: ResourceType, subscription: Subscription<Request>, request: Request): boolean {
     const { errorDetail, responseNonce } = request;
     if (errorDetail === undefined) {
       const delay = subscription.acknowledge(responseNonce, this.#options.now());
       if (delay !== null) this.#options.onAcknowledge(type, delay);
-      return;
+      return delay !== null;
     }
     const reason = errorDetail.message.slice(0, reasonLimit);
-    if (subscription.reject(responseNonce, reason)) this.#options.onReject(type, reason);
+    const answered = subscription.reject(responseNonce, reason);
+    if (answered) this.#options.onReject(type, reason);
+    return answered;
   }
 
-  #send(type: ResourceType, subscription: Subscription, difference: Difference): void {
+  #send(type: ResourceType, subscription: Subscription<Request>, difference: Difference): void {
     const nonce = String(++this.#nonce);
     subscription.sent(difference, nonce, this.#options.now());
+    // A cluster that is replaced waits for its endpoints ("Resource warming"), and Envoy does not ask again for those
+    // that it has; nor does it answer until they are there.
+    if (type === "CDS") this.#subscriptions.get("EDS")?.resend(difference.resources.map(({ name }) => name));
     this.#options.onPush(type);
-    this.#options.send({
-      typeUrl: typeUrls[type],
-      nonce,
-      systemVersionInfo: difference.version,
-      resources: difference.resources.map(({ name, version, typeUrl, bytes }) => ({
-        name,
-        version,
-        resource: { typeUrl, value: bytes },
-      })),
-      removedResources: difference.removed,
-    });
+    this.#options.send({ type, nonce, ...difference });
   }
 }

@@ -1,8 +1,12 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { DeltaDiscoveryRequestSchema } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
-import { DeltaStream } from "./delta_stream.ts";
-import { healthTypeUrl, type ResourceType, resourceTypeOf, resourceTypes, typeUrls } from "./resource_types.ts";
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+} from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { DeltaSubscription } from "./delta_subscription.ts";
+import { PushStream } from "./push_stream.ts";
+import { healthTypeUrl, type ResourceType, typeUrls } from "./resource_types.ts";
 
 type Versions = Record<ResourceType, Record<string, string>>;
 
@@ -10,7 +14,8 @@ type Versions = Record<ResourceType, Record<string, string>>;
 function streamOf(versions: Versions) {
   const state = { versions, lines: [] as string[], health: [] as string[] };
   const unanswered = new Map<ResourceType, string>();
-  const stream = new DeltaStream({
+  const stream = new PushStream<DeltaDiscoveryRequest>({
+    subscribe: (type, first) => new DeltaSubscription(type, first),
     resources: () => ({
       names: (type) => Object.keys(state.versions[type]),
       resource(type, name) {
@@ -18,11 +23,10 @@ function streamOf(versions: Versions) {
         return version === undefined ? undefined : { name, version, typeUrl: typeUrls[type], bytes: new Uint8Array() };
       },
     }),
-    send({ typeUrl, nonce, resources = [], removedResources = [] }) {
-      const type = resourceTypeOf(typeUrl!)!;
-      unanswered.set(type, nonce!);
+    send({ type, nonce, resources, removed }) {
+      unanswered.set(type, nonce);
       const sent = resources.map(({ name, version }) => `+${name}@${version}`);
-      state.lines.push([type, ...sent, ...removedResources.map((name) => `-${name}`)].join(" "));
+      state.lines.push([type, ...sent, ...removed.map((name) => `-${name}`)].join(" "));
     },
     onPush() {},
     onAcknowledge() {},
@@ -48,7 +52,13 @@ function streamOf(versions: Versions) {
   };
 }
 
-const before: Versions = { CDS: { a: "1", b: "1" }, EDS: { a: "1", b: "1" }, LDS: { l: "1" }, RDS: { r: "1" } };
+const before: Versions = {
+  CDS: { a: "1", b: "1" },
+  EDS: { a: "1", b: "1" },
+  LDS: { l: "1" },
+  RDS: { r: "1" },
+  SDS: {},
+};
 
 function subscribed() {
   const client = streamOf(before);
@@ -56,21 +66,27 @@ function subscribed() {
   client.subscribe("EDS", ["a", "b"]);
   client.subscribe("LDS", ["*"]);
   client.subscribe("RDS", ["r"]);
-  for (const type of resourceTypes) client.answer(type);
+  for (const type of ["CDS", "EDS", "LDS", "RDS"] as const) client.answer(type);
   deepEqual(client.taken(), ["CDS +a@1 +b@1", "EDS +a@1 +b@1", "LDS +l@1", "RDS +r@1"]);
   return client;
 }
 
 Deno.test("a change of everything goes out with clusters first and routes last", () => {
   const client = subscribed();
-  client.state.versions = { CDS: { a: "2", b: "2" }, EDS: { a: "2", b: "2" }, LDS: { l: "2" }, RDS: { r: "2" } };
+  client.state.versions = {
+    ...before,
+    CDS: { a: "2", b: "2" },
+    EDS: { a: "2", b: "2" },
+    LDS: { l: "2" },
+    RDS: { r: "2" },
+  };
   client.stream.update();
   deepEqual(client.taken(), ["CDS +a@2 +b@2", "EDS +a@2 +b@2", "LDS +l@2", "RDS +r@2"]);
 });
 
 Deno.test("a cluster goes once the routes that could point to it have been replaced", () => {
   const client = subscribed();
-  client.state.versions = { CDS: { a: "1", c: "1" }, EDS: { a: "1" }, LDS: { l: "1" }, RDS: { r: "2" } };
+  client.state.versions = { ...before, CDS: { a: "1", c: "1" }, EDS: { a: "1" }, LDS: { l: "1" }, RDS: { r: "2" } };
   client.stream.update();
   deepEqual(client.taken(), ["CDS +c@1", "RDS +r@2"]);
   client.answer("CDS");
@@ -110,4 +126,11 @@ Deno.test("health is told, and types that are not served are left alone", () => 
   client.request({ typeUrl: "type.googleapis.com/unknown.Type", resourceNamesSubscribe: ["*"] });
   deepEqual(client.state.health, ["false probe failed", "true "]);
   deepEqual(client.taken(), []);
+});
+
+Deno.test("clusters that are replaced are sent their endpoints anew, which they wait for", () => {
+  const client = subscribed();
+  client.state.versions = { ...before, CDS: { a: "2", b: "1" } };
+  client.stream.update();
+  deepEqual(client.taken(), ["CDS +a@2", "EDS +a@1"]);
 });
