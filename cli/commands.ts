@@ -1,4 +1,5 @@
 /** Every command and role of this version, in the order of help. */
+import { envoyBootstrapCommand, grpcBootstrapCommand } from "./bootstrap.ts";
 import type { Command } from "./command.ts";
 import { analyzeCommand } from "./analyze.ts";
 import { proxyStatusCommand } from "./proxy_status.ts";
@@ -27,6 +28,8 @@ export const commands: Command[] = [
   validateEntry,
   analyzeCommand,
   proxyStatusCommand,
+  envoyBootstrapCommand,
+  grpcBootstrapCommand,
   versionCommand,
 ];
 

@@ -4,6 +4,7 @@ import type { ControlPlaneOptions } from "../controlplane/control_plane.ts";
 import { hostNames } from "./advertise.ts";
 import { dataDirOf } from "./data_dir.ts";
 import type { FlagValues } from "./flag_values.ts";
+import { tokenOf } from "./join_token_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 export function controlPlaneOptions(flags: FlagValues, meshConfigFile: string | undefined): ControlPlaneOptions {
@@ -30,14 +31,4 @@ export function agentOptions(flags: FlagValues, configFile: string): AgentOption
     token: tokenOf(flags),
     workers: flags.count("workers", 256) ?? navigator.hardwareConcurrency,
   };
-}
-
-function tokenOf(flags: FlagValues): string | undefined {
-  if (flags.has("token") && flags.has("token-file")) {
-    throw new UsageError("--token and --token-file are both given; one is enough");
-  }
-  const file = flags.file("token-file");
-  const token = (file === undefined ? flags.text("token") : Deno.readTextFileSync(file))?.trim();
-  if (token === "") throw new UsageError(`${file === undefined ? "--token" : `--token-file: ${file}`}: is empty`);
-  return token;
 }

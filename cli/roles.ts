@@ -2,6 +2,7 @@
 import type { Command } from "./command.ts";
 import { dataDirFlag } from "./data_dir.ts";
 import type { Flag } from "./flags.ts";
+import { tokenFlags } from "./join_token_flags.ts";
 import { agentOptions, controlPlaneOptions } from "./role_options.ts";
 import { runUntilSignalled } from "./signals.ts";
 import { UsageError } from "./usage_error.ts";
@@ -32,8 +33,7 @@ const controlPlaneFlags: Flag[] = [
 ];
 
 const agentFlags: Flag[] = [
-  { name: "token", value: "TOKEN", description: "join token, needed for the first join only" },
-  { name: "token-file", value: "FILE", description: "file that holds the join token" },
+  ...tokenFlags,
   { name: "workers", value: "N", description: "data threads; default: one per CPU" },
 ];
 

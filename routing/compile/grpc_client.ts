@@ -45,7 +45,8 @@ export function compileGrpcClient(mesh: Mesh, node: WorkloadNode): ProxySnapshot
       routes.set(name, routesOf(name, virtualHost));
     }
   }
-  const clusters = new Map([...outbound.clusters].map(([name, cluster]) => [name, clusterForGrpc(cluster)]));
+  const discovered = [...outbound.clusters.values()].filter(({ edsClusterConfig }) => edsClusterConfig !== undefined);
+  const clusters = new Map(discovered.map((cluster) => [cluster.name, clusterForGrpc(cluster)]));
   return { listeners, routes, clusters, endpoints: [...clusters.keys()], warnings: [...outbound.warnings] };
 }
 

@@ -38,6 +38,30 @@ export interface ProxySnapshot {
  */
 export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   if (node.software?.kind === "grpc") return compileGrpcClient(mesh, node);
+  const snapshot = node.type === "router" ? compileRouter(mesh, node) : compileSidecar(mesh, node);
+  if (node.software?.kind === "envoy") {
+    snapshot.clusters = new Map([...snapshot.clusters].map(([name, cluster]) => [name, clusterForEnvoy(cluster)]));
+  }
+  return snapshot;
+}
+
+/** A gateway: it serves callers from outside, and has no workload. */
+function compileRouter(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
+  const index = meshIndex(mesh);
+  const warnings: CompileWarning[] = [];
+  const warn = (warning: CompileWarning) => warnings.push(warning);
+  const { listeners, routes } = compileGateway(index, node, warn);
+  const clusters = visibleClusters(index, node, warn);
+  return {
+    listeners: new Map(listeners.map((listener) => [listener.name, listener])),
+    routes: new Map(routes.map((configuration) => [configuration.name, configuration])),
+    clusters,
+    endpoints: [...clusters.values()].filter(isEds).map(({ name }) => name),
+    warnings: distinctWarnings([...index.virtualServices.warnings, ...warnings]),
+  };
+}
+
+function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   const snapshot: ProxySnapshot = {
     listeners: new Map(),
     routes: new Map(),
@@ -46,17 +70,6 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     warnings: [],
   };
   const warnings: CompileWarning[] = [];
-  if (node.type === "router") {
-    const index = meshIndex(mesh);
-    const warn = (warning: CompileWarning) => warnings.push(warning);
-    const { listeners, routes } = compileGateway(index, node, warn);
-    for (const listener of listeners) snapshot.listeners.set(listener.name, listener);
-    for (const configuration of routes) snapshot.routes.set(configuration.name, configuration);
-    snapshot.clusters = visibleClusters(index, node, warn);
-    snapshot.endpoints = [...snapshot.clusters.keys()];
-    snapshot.warnings = distinctWarnings([...index.virtualServices.warnings, ...warnings]);
-    return snapshot;
-  }
   const inbound = compileInbound(mesh, node, (warning) => warnings.push(warning));
   for (const listener of inbound.listeners) snapshot.listeners.set(listener.name, listener);
   for (const cluster of inbound.clusters) snapshot.clusters.set(cluster.name, cluster);
@@ -73,9 +86,6 @@ export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
       for (const [name, listener] of virtual) snapshot.listeners.set(name, listener);
     }
     warnings.push(...outbound.warnings);
-  }
-  if (node.software?.kind === "envoy") {
-    for (const [name, cluster] of snapshot.clusters) snapshot.clusters.set(name, clusterForEnvoy(cluster));
   }
   snapshot.warnings = distinctWarnings(warnings);
   return snapshot;

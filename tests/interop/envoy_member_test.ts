@@ -1,0 +1,94 @@
+/** The control plane drives a stock Envoy: it does what skiff's agent does under the same rules, and each serves the other. */
+import { deepEqual, equal, notEqual } from "node:assert/strict";
+import { type Case, type CaseRequest, cases, sharedRules } from "./cases.ts";
+import { MixedMesh, type Side, sides } from "./mixed_mesh.ts";
+import { stockEnvoy } from "./stock_envoy.ts";
+
+const envoy = await stockEnvoy();
+
+/** Headers that differ from run to run, or that only say how long something took. */
+const volatile =
+  /^(date|content-length|x-envoy-upstream-service-time|x-request-id|x-forwarded-client-cert|x-case|accept.*|user-agent)$/;
+
+interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+  /** What the application says reached it; `null`: no application has answered. */
+  seen: { app: string; method: string; path: string; host: string; headers: Record<string, string> } | null;
+}
+
+function rulesOf({ name, http, resources }: Case): string {
+  if (resources !== undefined) return resources;
+  if (http === undefined) return "";
+  const indented = http.trim().replaceAll("\n", "\n  ");
+  return `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ${name} }
+spec:
+  hosts: [${name}.test]
+  http:
+  ${indented}
+`;
+}
+
+async function ask(mesh: MixedMesh, side: Side, { name }: Case, request: CaseRequest): Promise<Answer> {
+  const { path = "/", method = "GET", headers, body } = request;
+  const response = await mesh.request(side, `http://${name}.test${path.replace("SIDE", side)}`, {
+    method,
+    headers: { ...headers, "x-case": name },
+    body,
+  });
+  const text = await response.text();
+  const stable = (all: Iterable<[string, string]>) =>
+    Object.fromEntries([...all].filter(([header]) => !volatile.test(header)).sort());
+  const seen = response.headers.get("content-type") === "application/json" ? JSON.parse(text) : null;
+  return {
+    status: response.status,
+    headers: stable(response.headers),
+    body: seen === null ? text : seen.body,
+    seen: seen === null ? null : { ...seen, headers: stable(Object.entries(seen.headers)) },
+  };
+}
+
+function judge(answer: Answer, { expect }: CaseRequest, side: Side): void {
+  equal(answer.status, expect.status, `${side}: ${JSON.stringify(answer)}`);
+  if (expect.app !== undefined) equal(answer.seen?.app, expect.app, side);
+  if (expect.path !== undefined) equal(answer.seen?.path, expect.path, side);
+  if (expect.host !== undefined) equal(answer.seen?.host, expect.host, side);
+  if (expect.body !== undefined) equal(answer.body, expect.body, side);
+  for (const [name, value] of Object.entries(expect.headers ?? {})) {
+    equal(answer.headers[name] ?? null, value, `${side}: ${name}`);
+  }
+  for (const [name, value] of Object.entries(expect.seen ?? {})) {
+    equal(answer.seen?.headers[name] ?? null, value, `${side}: ${name} at the application`);
+  }
+}
+
+Deno.test({
+  name: "a stock Envoy is a member of the mesh",
+  ignore: envoy === null,
+  async fn(t) {
+    const rules = [sharedRules, ...cases.map(rulesOf)].filter((yaml) => yaml !== "").join("\n---\n");
+    await using mesh = await MixedMesh.start({ envoy: envoy!, rules });
+    for (const each of cases) {
+      await t.step(`${each.name}: both answer alike`, async () => {
+        let made = 0;
+        const flags: string[] = [];
+        for (const request of each.requests) {
+          for (let time = 0; time < (request.times ?? 1); time++) {
+            const [agent, stock] = [await ask(mesh, "skiff", each, request), await ask(mesh, "envoy", each, request)];
+            judge(agent, request, "skiff");
+            judge(stock, request, "envoy");
+            if (agent.seen !== null) agent.seen.path = agent.seen.path.replace("skiff", "envoy");
+            deepEqual(agent, stock);
+            made++;
+            flags.push(`${request.expect.status} ${request.expect.flags ?? "-"}`);
+          }
+        }
+        for (const side of sides) deepEqual(await mesh.logged(side, each.name, made), flags, `access log of ${side}`);
+      });
+    }
+  },
+});
+notEqual(cases.length, 0);
