@@ -402,3 +402,42 @@ Deno.test("settings that are never acknowledged have a deadline", async () => {
   await new Promise((resolve) => setTimeout(resolve, Limit.settingsTimeout));
   assert.equal(await silent.end(), ErrorCode.settingsTimeout);
 });
+
+Deno.test("while attackers reset and come again, each costs its budget and no more, and another client is served", async () => {
+  await using scene = await Scene.start();
+  const p99 = async (rounds: () => boolean) => {
+    const times: number[] = [];
+    while (rounds() || times.length < 100) {
+      const begun = performance.now();
+      await scene.stillServes();
+      times.push(performance.now() - begun);
+    }
+    return times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)];
+  };
+  const quiet = await p99(() => false);
+  const before = scene.proxy.clusterCounter(ClusterSlot.requests);
+  const storm = repeated(
+    1000,
+    (i) => joined([headers(2 * i + 1, request("/stall"), true), resetStream(2 * i + 1, ErrorCode.cancel)]),
+  );
+  let attacks = 0;
+  let served = 0;
+  const attacking = (async () => {
+    for (; attacks < 20; attacks++) {
+      using attacker = await Http2Peer.connect(scene.port);
+      await attacker.send(storm);
+      assert.equal(await attacker.end(), ErrorCode.enhanceYourCalm);
+    }
+  })();
+  const stormy = await p99(() => {
+    served++;
+    return attacks < 20;
+  });
+  await attacking;
+  const requests = scene.proxy.clusterCounter(ClusterSlot.requests) - before - (served - 1);
+  const budget = attacks * (Limit.prematureResets + 1);
+  const measured = `p99 of the other client: ${quiet.toFixed(1)} ms quiet, ${stormy.toFixed(1)} ms under attack`;
+  // The clock of a busy machine proves nothing: what is bounded is the work.
+  assert.ok(requests <= budget, `${requests} requests went upstream for ${attacks} attacks; ${measured}`);
+  console.log(measured);
+});
