@@ -106,7 +106,7 @@ export class AdsStream {
   async #checkLiveness(timeout: number): Promise<void> {
     const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(timeout)]);
     try {
-      await callUnary(this.#client, this.#address, livenessMethod, new Uint8Array(0), signal);
+      await callUnary(this.#client, `https://${this.#address}`, livenessMethod, new Uint8Array(0), signal);
     } catch (error) {
       if (error instanceof GrpcCallError || this.#abort.signal.aborted) return;
       this.close(`the control plane does not answer: ${reasonOf(error)}`);

@@ -26,18 +26,18 @@ export function grpcFailure(response: Response): GrpcCallError | null {
 }
 
 /**
- * Calls `path` (`/package.Service/Method`) at `address` (`host:port`) and returns the answer's bytes.
+ * Calls `path` (`/package.Service/Method`) at `origin` (`https://host:port`) and returns the answer's bytes.
  *
  * @throws {GrpcCallError} and what fetch throws when there is no connection.
  */
 export async function callUnary(
   client: Deno.HttpClient,
-  address: string,
+  origin: string,
   path: string,
   message: Uint8Array,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const response = await fetch(`https://${address}${path}`, {
+  const response = await fetch(`${origin}${path}`, {
     method: "POST",
     client,
     headers: { "content-type": "application/grpc", te: "trailers" },

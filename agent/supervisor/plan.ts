@@ -13,7 +13,7 @@ export function planWorkloads(file: AgentFile, address: string): WorkloadPlan[] 
   const plans: WorkloadPlan[] = file.workloads.map((workload) => ({
     node: nodeOf(file, workload, address),
     identity: `${workload.namespace}/${workload.serviceAccount}`,
-    probe: workload.probe === null ? null : probeOf(workload, workload.probe),
+    probe: workload.probe === null ? null : probeOf(workload.probe),
   }));
   if (file.gateway !== null) plans.push(planGateway(file, file.gateway, address));
   return plans;
@@ -113,9 +113,9 @@ function sixteenth(range: string, index: number): string | undefined {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${length}`;
 }
 
-function probeOf(workload: AgentWorkload, probe: ReadinessProbe): Probe {
+function probeOf(probe: ReadinessProbe): Probe {
   return {
-    check: checkOf(workload, probe),
+    check: checkOf(probe),
     initialDelay: probe.initialDelaySeconds * 1000,
     timeout: probe.timeoutSeconds * 1000,
     period: probe.periodSeconds * 1000,
@@ -124,7 +124,7 @@ function probeOf(workload: AgentWorkload, probe: ReadinessProbe): Probe {
   };
 }
 
-function checkOf(workload: AgentWorkload, { httpGet, tcpSocket, exec }: ReadinessProbe): Probe["check"] {
+function checkOf({ httpGet, tcpSocket, exec, grpc }: ReadinessProbe): Probe["check"] {
   if (httpGet !== undefined) {
     const host = httpGet.host.includes(":") ? `[${httpGet.host}]` : httpGet.host;
     return {
@@ -135,8 +135,6 @@ function checkOf(workload: AgentWorkload, { httpGet, tcpSocket, exec }: Readines
   }
   if (tcpSocket !== undefined) return { kind: "tcp", hostname: tcpSocket.host, port: tcpSocket.port };
   if (exec !== undefined) return { kind: "exec", command: exec.command };
-  throw new AgentStartError(
-    `the workload ${workload.name} has a grpc probe, which this version does not make`,
-    "use httpGet, tcpSocket or exec",
-  );
+  // Exactly one of the four is there.
+  return { kind: "grpc", address: `127.0.0.1:${grpc!.port}`, service: grpc!.service };
 }

@@ -1,5 +1,6 @@
 /** Readiness of a workload: its application is asked again and again (Istio's ReadinessProbe). */
 import { logger } from "../../log/log.ts";
+import { checkGrpcHealth } from "./grpc_health.ts";
 import { reasonOf } from "../discovery/reason.ts";
 
 const log = logger("probe");
@@ -9,7 +10,9 @@ export interface Probe {
   check:
     | { kind: "http"; url: string; headers: [string, string][] }
     | { kind: "tcp"; hostname: string; port: number }
-    | { kind: "exec"; command: string[] };
+    | { kind: "exec"; command: string[] }
+    /** `address` is `host:port`; without `service` the server as a whole. */
+    | { kind: "grpc"; address: string; service: string };
   initialDelay: number;
   timeout: number;
   period: number;
@@ -84,6 +87,7 @@ export class Prober {
         (await Deno.connect({ hostname: check.hostname, port: check.port, signal })).close();
         return null;
       }
+      if (check.kind === "grpc") return await checkGrpcHealth(check.address, check.service, signal);
       if (check.kind === "exec") {
         const [program, ...args] = check.command;
         const { code } = await new Deno.Command(program, { args, signal, stdout: "null", stderr: "null" }).output();

@@ -56,7 +56,13 @@ export async function renewCertificate(
       IstioCertificateRequestSchema,
       create(IstioCertificateRequestSchema, { csr: csrPem }),
     );
-    const answer = await callUnary(client, address, createCertificate, request, AbortSignal.timeout(timeout));
+    const answer = await callUnary(
+      client,
+      `https://${address}`,
+      createCertificate,
+      request,
+      AbortSignal.timeout(timeout),
+    );
     const certificates = fromBinary(IstioCertificateResponseSchema, answer).certChain.flatMap(certificatesOf);
     if (certificates.length < 2) throw new Error(`${certificates.length} certificates in the answer; a chain has two`);
     const root = certificates.pop()!;

@@ -94,7 +94,8 @@ function listenerOf(
 }
 
 function filterOf({ hostname }: Service, { number, protocol }: ServicePort, settings: MeshSettings): Filter {
-  return isHttp(protocol)
+  // Where nobody says what a port speaks it is taken as it comes: an HTTP codec would break every other protocol.
+  return isHttp(protocol) && protocol !== "UNSPECIFIED"
     ? outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, settings)
     : tcpProxy(clusterName("outbound", number, "", hostname), settings);
 }

@@ -48,6 +48,12 @@ Deno.test("every port has a listener, HTTP ports with the routes of the proxy po
   deepStrictEqual(metadata.filterMetadata.istio.services[0].host, a.hostname);
 });
 
+Deno.test("a port whose protocol nobody says is opaque on its address", () => {
+  const a = service("a", { ports: [{ ...tcp, protocol: "UNSPECIFIED" }], addresses: ["127.64.0.1"] });
+  const { filterChains } = json(ListenerSchema, compiled([a]).listeners.get("127.64.0.1_5432"));
+  deepStrictEqual(filterChains[0].filters[0].name, "envoy.filters.network.tcp_proxy");
+});
+
 Deno.test("a service without an address of the range gets one", () => {
   const others = ["10.0.0.1", "127.65.0.1", "127.64.0.0/24"];
   const [name, ...more] = listeners([service("b", { ports: [tcp], addresses: others })]);
