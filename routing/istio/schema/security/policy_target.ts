@@ -23,7 +23,9 @@ export const targetReference: Schema<PolicyTargetReference> = message<PolicyTarg
 }, ({ group = "", kind }, cursor) => {
   if (kind === undefined || known.has(`${group}/${kind}`)) return;
   cursor.at("kind").error(
-    `${group}/${kind} is nothing that a policy can be attached to: want Service (group ""), ServiceEntry ` +
+    `${
+      group === "" ? kind : `${group}/${kind}`
+    } is nothing that a policy can be attached to: want Service (group ""), ServiceEntry ` +
       "(networking.istio.io), Gateway or GatewayClass (gateway.networking.k8s.io)",
   );
 });
