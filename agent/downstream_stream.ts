@@ -2,15 +2,17 @@
 import type { FilterChain } from "./accept/filter_chain.ts";
 import { identitySegments } from "../routing/authorize/identity_pattern.ts";
 import type { ConnectionRules } from "../routing/authorize/judge.ts";
-import { peerAddress } from "./identify/client_address.ts";
+import { peerAddress, withoutPort } from "./identify/client_address.ts";
 import type { Fields, ResponseHead } from "./decode/head.ts";
 import type { MetricScope, Service } from "./record/request_metrics.ts";
 import type { CompiledMutation } from "./route/header_mutation.ts";
 
 /** Who is at the other end, as far as accepting the connection has shown. */
 export interface DownstreamPeer {
-  /** `address:port` */
+  /** `address:port`, as the PROXY protocol tells it where that is on. */
   remoteAddress: string;
+  /** `address:port` of the other end of the connection itself. */
+  directAddress: string;
   /** SNI; empty without TLS. */
   serverName: string;
   /** `TLSv1.3` …; empty without TLS. */
@@ -61,7 +63,7 @@ export class DownstreamLink {
     return rules.forConnection({
       principal,
       identity: identitySegments(principal),
-      peerAddress: this.peerAddress,
+      peerAddress: withoutPort(this.peer.directAddress),
       localAddress: listener.address,
       localPort: listener.port,
       serverName,

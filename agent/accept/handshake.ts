@@ -40,6 +40,8 @@ export class Handshake implements Watcher {
   #tls: TlsSession | null = null;
   #chain: FilterChain | null = null;
   #serverName = "";
+  /** Whatever the PROXY protocol says. */
+  readonly #directAddress: string;
   #awaitsProxyHeader: boolean;
 
   constructor(
@@ -49,6 +51,7 @@ export class Handshake implements Watcher {
     private readonly address: AcceptingAddress,
     private readonly turn: number,
   ) {
+    this.#directAddress = remoteAddress;
     this.#awaitsProxyHeader = address.proxyProtocol !== null;
     thread.loop.watch(socket.descriptor, EPOLLIN | EPOLLRDHUP, this);
     this.#timer = new Timer(() => this.#close());
@@ -154,6 +157,7 @@ export class Handshake implements Watcher {
       this.#tls,
       new DownstreamLink(chain, {
         remoteAddress: this.remoteAddress,
+        directAddress: this.#directAddress,
         serverName: this.#serverName,
         tlsVersion: this.#tls?.version() ?? "",
         principal,

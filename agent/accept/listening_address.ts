@@ -75,6 +75,7 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
       null,
       new DownstreamLink(chain, {
         remoteAddress,
+        directAddress: remoteAddress,
         serverName: "",
         tlsVersion: "",
         principal: "",

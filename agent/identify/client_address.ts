@@ -4,7 +4,12 @@ import type { DownstreamLink, DownstreamPeer } from "../downstream_stream.ts";
 
 /** The IP address of a peer, without its port. */
 export function peerAddress({ remoteAddress }: DownstreamPeer): string {
-  return remoteAddress.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return withoutPort(remoteAddress);
+}
+
+/** The IP address of `address:port`. */
+export function withoutPort(address: string): string {
+  return address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }
 
 /**

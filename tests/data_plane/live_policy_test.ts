@@ -3,6 +3,20 @@ import assert from "node:assert/strict";
 import { translateListener } from "../../agent/config/translate/listener.ts";
 import { compileProxy } from "../../routing/compile/proxy.ts";
 import { mesh, node } from "../../routing/compile/testing/mesh.ts";
+import {
+  Backend,
+  cluster,
+  connectionManager,
+  endpoint,
+  endpoints,
+  filterChain,
+  freePort,
+  listener,
+  rawExchange,
+  route,
+  routes,
+  TestProxy,
+} from "./harness.ts";
 import { Http2Peer } from "./http2_peer.ts";
 import { RawConnection } from "./raw_sockets.ts";
 import { type Caller, SecuredWorkload } from "./secured_workload.ts";
@@ -193,4 +207,35 @@ spec: { selector: { matchLabels: { istio: ingressgateway } }, action: DENY, rule
   assert.deepEqual(chain.authorization?.map(({ rules }) => rules?.policies.map(({ name }) => name)), [
     ["ns[default]-policy[edge]-rule[0]"],
   ]);
+});
+
+Deno.test("source.ip is who is connected, remote.ip whom the PROXY protocol tells", async () => {
+  const backend = new Backend(() => new Response("ok"));
+  const port = freePort();
+  const statuses: string[] = [];
+  for (const kind of ["peerAddress", "remoteAddress"] as const) {
+    const condition = { kind, range: { address: "203.0.113.0", length: 24 } };
+    const rules = { action: "ALLOW" as const, policies: [{ name: "p", condition }] };
+    await using _proxy = await TestProxy.start({
+      clusters: [cluster()],
+      endpoints: [endpoints("backend", [endpoint(backend.port)])],
+      routes: [routes([route()])],
+      listeners: [
+        listener(port, {
+          filterChains: [
+            filterChain({
+              http: connectionManager({ useRemoteAddress: true }),
+              authorization: [{ rules, shadow: null }],
+            }),
+          ],
+          proxyProtocol: { allowRequestsWithoutProxyProtocol: false },
+        }),
+      ],
+    });
+    const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    const answer = await rawExchange(port, `PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n${get}`);
+    statuses.push(answer.split(" ")[1]);
+  }
+  assert.deepEqual(statuses, ["403", "200"]);
+  await backend[Symbol.asyncDispose]();
 });

@@ -126,9 +126,6 @@ function principalCondition({ identifier }: Principal, scope: Scope): Condition 
         ? { kind: "authenticated" }
         : nameCondition(principalName, place.field("authenticated.principal_name"));
     }
-    // The deprecated source_ip is the connection's other end, or whom the PROXY protocol named.
-    case "sourceIp":
-      return { kind: "peerAddress", range: addressPrefix(identifier.value, place.field("source_ip")) };
     case "directRemoteIp":
       return { kind: "peerAddress", range: addressPrefix(identifier.value, place.field("direct_remote_ip")) };
     case "remoteIp":

@@ -36,7 +36,7 @@ export const rbacFields = [
   message(Permission_SetSchema, "rules"),
   message(
     PrincipalSchema,
-    "and_ids or_ids any authenticated source_ip direct_remote_ip remote_ip header url_path not_id",
+    "and_ids or_ids any authenticated direct_remote_ip remote_ip header url_path not_id",
   ),
   message(Principal_SetSchema, "ids"),
   message(Principal_AuthenticatedSchema, "principal_name"),
