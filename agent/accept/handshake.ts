@@ -24,14 +24,13 @@ import {
 } from "./proxy_protocol.ts";
 import { serve } from "./serve.ts";
 
-/** ClientHello and handshake must be done by then, milliseconds (Envoy's transport_socket_connect_timeout in spirit). */
-const deadline = 15_000;
-
 /** Of the address that accepted the connection, what holds at the moment it is looked at. */
 export interface AcceptingAddress {
   readonly chains: readonly FilterChain[];
   /** Whether the first bytes decide among the chains. */
   readonly needsDetection: boolean;
+  /** ClientHello and handshake must be done by then, milliseconds (Envoy's transport_socket_connect_timeout). */
+  readonly handshakeTimeout: number;
   readonly proxyProtocol: ListenerConfig["proxyProtocol"] | null;
 }
 
@@ -55,7 +54,7 @@ export class Handshake implements Watcher {
     this.#awaitsProxyHeader = address.proxyProtocol !== null;
     thread.loop.watch(socket.descriptor, EPOLLIN | EPOLLRDHUP, this);
     this.#timer = new Timer(() => this.#close());
-    thread.loop.setTimer(this.#timer, deadline);
+    thread.loop.setTimer(this.#timer, address.handshakeTimeout);
     thread.handshakes.add(this);
   }
 

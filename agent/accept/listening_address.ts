@@ -14,6 +14,8 @@ import { serve } from "./serve.ts";
 const acceptsPerTurn = 64;
 /** Connections that the kernel takes ahead of us at the most. */
 const queueLength = 4096;
+/** Until a connection must have finished its handshake where the listener does not say, milliseconds. */
+const defaultHandshakeTimeout = 15_000;
 /** How long to wait when no descriptor is left, milliseconds. */
 const resourcePause = 100;
 
@@ -23,6 +25,7 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
   chains: readonly FilterChain[] = [];
   needsDetection = false;
   proxyProtocol: ListenerConfig["proxyProtocol"] | null = null;
+  handshakeTimeout = defaultHandshakeTimeout;
   #turn = 0;
   #warned = false;
 
@@ -38,6 +41,8 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
     this.chains = chains;
     this.proxyProtocol = chains.find(({ listener }) => listener.proxyProtocol !== undefined)?.listener.proxyProtocol ??
       null;
+    const timeouts = chains.map(({ listener }) => listener.handshakeTimeout ?? defaultHandshakeTimeout);
+    this.handshakeTimeout = Math.min(...timeouts);
     this.needsDetection = chains.length !== 1 || chains[0].config.tls !== null ||
       chains[0].config.transportProtocol === "tls" || chains[0].config.serverNames.length > 0;
   }

@@ -162,6 +162,6 @@ function hashRange({ bytes }: Fields, start: number, end: number, out: Hash64): 
   return true;
 }
 
-function withoutPort(address: string): string {
+export function withoutPort(address: string): string {
   return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }

@@ -45,6 +45,8 @@ export interface ListenerConfig {
   /** The listener filter proxy_protocol; absent: off. */
   proxyProtocol?: { allowRequestsWithoutProxyProtocol: boolean };
   filterChains: FilterChainConfig[];
+  /** Of transport_socket_connect_timeout, the first chain's, since it runs before one is chosen; absent: 15 s. */
+  handshakeTimeout?: number;
   accessLog: AccessLogConfig[];
 }
 
@@ -71,7 +73,7 @@ export interface TlsSettings {
   crl?: string;
   /** Of TLS 1.2, in order of preference, by OpenSSL's names; absent: Envoy's default list. */
   cipherSuites?: string[];
-  /** Groups for key exchange, in order of preference; absent: OpenSSL's default. */
+  /** Groups for key exchange, in order of preference; absent: X25519, P-256, P-384. */
   groups?: string[];
 }
 
@@ -117,6 +119,10 @@ export interface TcpProxyConfig {
   idleTimeout: number;
   /** Hosts that are tried before the caller's connection is closed; Envoy's default is 1. */
   maxConnectAttempts: number;
+  /** A connection that is this old is closed; absent: none is. */
+  maxConnectionDuration?: number;
+  /** Hash policy by the caller's address; absent: none. */
+  hashesSourceAddress?: boolean;
 }
 
 export interface HttpConnectionManagerConfig {

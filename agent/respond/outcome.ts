@@ -24,6 +24,7 @@ export const Flag = {
   UPE: 16384,
   RL: 32768,
   UMSDR: 65536,
+  DT: 131072,
 } as const;
 
 const flagNames = Object.entries(Flag).filter(([, bit]) => bit !== 0);

@@ -49,7 +49,7 @@ export interface TlsContextOptions {
   crl?: string;
   /** Of TLS 1.2, by OpenSSL's names; absent: {@link defaultCipherSuites}. */
   cipherSuites?: string[];
-  /** Absent: OpenSSL's default. */
+  /** Absent: {@link defaultGroups}. */
   groups?: string[];
   minimumVersion: "1.2" | "1.3";
   maximumVersion: "1.2" | "1.3";
@@ -66,6 +66,9 @@ const defaultCipherSuites = [
   "ECDHE-ECDSA-AES256-GCM-SHA384",
   "ECDHE-RSA-AES256-GCM-SHA384",
 ];
+
+/** OpenSSL's own list has finite fields too, by the largest of which a client makes a server compute for long. */
+const defaultGroups = ["X25519", "P-256", "P-384"];
 
 /** Certificate, key or trust bundle could not be used. */
 export class TlsContextError extends Error {
@@ -155,7 +158,7 @@ export class TlsContext {
       throw new TlsContextError(`none of the cipher suites is known: ${opensslError()}`);
     }
     if (options.side === "server") ssl.SSL_CTX_set_options(context, SSL_OP_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION);
-    if (options.groups !== undefined) this.#useGroups(options.groups);
+    this.#useGroups(options.groups ?? defaultGroups);
     if (options.certificateChain !== "") this.#useCertificate(options.certificateChain, options.privateKey);
     for (const other of options.otherCertificates ?? []) this.#useCertificate(other.certificateChain, other.privateKey);
     if (options.crl) this.#useRevocationLists(options.crl);

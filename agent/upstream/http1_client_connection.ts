@@ -31,12 +31,17 @@ const maximumHead = 64 * 1024;
 const chunkedFraming = ascii("transfer-encoding: chunked\r\n\r\n");
 const emptyLine = ascii("\r\n");
 
+/** Interim responses before a final one: more is no answer but a flood. */
+export const maximumInterims = 100;
+
 export class Http1ClientConnection extends Connection implements UpstreamStream, UpstreamLink {
   readonly host: Host;
   scope: MetricScope | null = null;
   /** Requests carried so far. */
   requests = 0;
   idleSince: number;
+  /** Interim responses to the current request. */
+  #interims = 0;
   #state: State = State.free;
   #request: UpstreamRequest | null = null;
   readonly #head: ResponseHead;
@@ -169,7 +174,8 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     const { status, fields } = this.#head;
     if (status === 101) return this.#switchProtocols();
     // Interim responses are for this hop; `Expect` has been answered by the proxy.
-    if (status < 200) return true;
+    if (status < 200) return ++this.#interims <= maximumInterims;
+    this.#interims = 0;
     const request = this.#request!;
     if (this.#body.startResponse(this.#head, request.isHead) !== 0) return false;
     this.#reusable = this.#body.kind !== BodyKind.untilClose && keepsAlive(this.#head.fields, this.#head.minorVersion);

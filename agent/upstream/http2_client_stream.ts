@@ -9,6 +9,7 @@ import { Http2Stream } from "../decode/http2/stream.ts";
 import type { HeaderSink } from "../decode/hpack/header_sink.ts";
 import { admitTrailers, keepTrailers } from "../decode/trailers.ts";
 import type { Http2ClientConnection } from "./http2_client_connection.ts";
+import { maximumInterims } from "./http1_client_connection.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream_stream.ts";
 
@@ -17,6 +18,7 @@ const version = " HTTP/1.1".length;
 
 export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   #request: UpstreamRequest | null;
+  #interims = 0;
   #headReceived = false;
   #remaining: number = NO_LENGTH;
   /** The two ends speak another protocol now: each side ends by itself. */
@@ -99,7 +101,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     const status = readStatus(headerSink);
     if (status < 0 || (status < 200 && (endStream || status === 101))) return this.#malformed();
     // Interim responses are for this hop.
-    if (status < 200) return;
+    if (status < 200) return ++this.#interims > maximumInterims ? this.#malformed() : undefined;
     const length = declaredLength(headerSink.fields);
     const request = this.#request!;
     const bodiless = request.isHead || status === 204 || status === 304;

@@ -164,3 +164,14 @@ Deno.test("HTTP/1.0 ends its connection unless it asks to keep it, and may do wi
   }
   assert.equal(client.ended, false);
 });
+
+Deno.test("an upstream that floods with interim responses is given up", async () => {
+  using backend = answering(
+    "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(101) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+  );
+  const { proxy, port } = await TestProxy.simple([backend.port]);
+  await using _ = proxy;
+  const response = await fetch(`http://127.0.0.1:${port}/`);
+  await response.body?.cancel();
+  assert.ok(response.status >= 502, String(response.status));
+});

@@ -511,3 +511,63 @@ Deno.test("a thousand connections, ended in every way at every stage, leave no d
   // Up to 64 empty pipes are kept on purpose, and all that were needed at once were needed in the first round.
   await until(() => descriptors() <= before + 40, `${descriptors()} descriptors, ${before} before`);
 });
+
+Deno.test("a connection that is as old as it may be is closed, however busy", async () => {
+  await using backend = new TcpServer(echo);
+  const port = freePort();
+  const maxConnectionDuration = 300;
+  await using _proxy = await TestProxy.start({
+    clusters: [cluster()],
+    endpoints: [endpoints("backend", [endpoint(backend.port)])],
+    listeners: [listener(port, { filterChains: [tcpChain({ maxConnectionDuration })] })],
+  });
+  using connection = await connect(port);
+  const since = performance.now();
+  const buffer = new Uint8Array(16);
+  for (;;) {
+    await writeAll(connection, bytes("x")).catch(() => {});
+    if (await connection.read(buffer).catch(() => null) === null) break;
+    assert.ok(performance.now() - since < 10_000, "it lives on");
+  }
+  assert.ok(performance.now() - since >= maxConnectionDuration - 20);
+});
+
+Deno.test("with a hash of the source address all connections of one caller go to one host", async () => {
+  await using one = new TcpServer(echo);
+  await using two = new TcpServer(echo);
+  await using three = new TcpServer(echo);
+  const port = freePort();
+  await using _proxy = await TestProxy.start({
+    clusters: [cluster({ lbPolicy: "MAGLEV", maglevTableSize: 65537 })],
+    endpoints: [endpoints("backend", [one, two, three].map((server) => endpoint(server.port)))],
+    listeners: [listener(port, { filterChains: [tcpChain({ hashesSourceAddress: true })] })],
+  });
+  for (let i = 0; i < 12; i++) {
+    using connection = await connect(port);
+    await writeAll(connection, bytes("x"));
+    await connection.read(new Uint8Array(1));
+  }
+  assert.deepEqual([one, two, three].map(({ connections }) => connections).sort((a, b) => a - b), [0, 0, 12]);
+});
+
+Deno.test("whoever does not finish the handshake in time is let go", async () => {
+  await using backend = new TcpServer(echo);
+  const port = freePort();
+  await using _proxy = await TestProxy.start({
+    clusters: [cluster()],
+    endpoints: [endpoints("backend", [endpoint(backend.port)])],
+    listeners: [
+      listener(port, { handshakeTimeout: 300, filterChains: [tcpChain({}, { transportProtocol: "tls" })] }),
+    ],
+  });
+  using silent = await connect(port);
+  using slow = await connect(port);
+  // The start of a ClientHello that never ends.
+  await writeAll(slow, new Uint8Array([22, 3, 1, 2, 0, 1]));
+  const since = performance.now();
+  for (const connection of [silent, slow]) {
+    assert.equal(await connection.read(new Uint8Array(1)).catch(() => null), null);
+  }
+  const took = performance.now() - since;
+  assert.ok(took >= 200 && took < 10_000, `${took} ms`);
+});

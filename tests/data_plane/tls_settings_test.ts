@@ -85,6 +85,8 @@ Deno.test("versions, cipher suites and groups are those that are configured", as
   );
   assert.match(await negotiated("groups", "-groups", "P-384"), /^TLSv1\.3/);
   assert.equal(await negotiated("groups", "-groups", "X25519"), "refused");
+  // Cheap for a client to ask for, dear for a server to answer.
+  assert.equal(await negotiated("open", "-groups", "ffdhe8192"), "refused");
   assert.equal(await negotiated("new", "-tls1_2"), "refused");
   assert.match(await negotiated("new"), /^TLSv1\.3/);
   assert.equal(await negotiated("old", "-tls1_3"), "refused");

@@ -22,7 +22,7 @@ import { holds, refuseUnimplemented, unpack } from "./strict.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { downstreamTls } from "./tls.ts";
 import { Place } from "./unsupported.ts";
-import { addressAndPort, serviceOf } from "./values.ts";
+import { addressAndPort, milliseconds, serviceOf } from "./values.ts";
 
 export interface TranslatedListener {
   listener: ListenerConfig;
@@ -84,6 +84,7 @@ export function translateListener(resource: Listener): TranslatedListener {
       direction: direction(resource.trafficDirection),
       ...(service === "" ? {} : { service }),
       ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+      ...handshakeTimeout(resource, chainsPlace),
       filterChains: chains.map(({ chain }) => chain),
       accessLog: chains[0].accessLog,
     },
@@ -91,6 +92,15 @@ export function translateListener(resource: Listener): TranslatedListener {
     routeNames: [...new Set(routeNames)],
     secrets,
   };
+}
+
+/** It runs before a chain is chosen, so all that have one must have the same. */
+function handshakeTimeout(resource: Listener, place: Place): Pick<ListenerConfig, "handshakeTimeout"> {
+  const timeouts = resource.filterChains.map(({ transportSocketConnectTimeout: timeout }, index) =>
+    milliseconds(timeout, 0, place.item(index).field("transport_socket_connect_timeout"))
+  ).filter((timeout) => timeout > 0);
+  place.require(new Set(timeouts).size <= 1, "want the same transport_socket_connect_timeout in all that have one");
+  return timeouts.length === 0 ? {} : { handshakeTimeout: timeouts[0] };
 }
 
 function listenerFilters(filters: ListenerFilter[], place: Place): ListenerConfig["proxyProtocol"] {

@@ -12,7 +12,18 @@ const defaultIdleTimeout = 3_600_000;
 export function tcpProxy(filter: TcpProxy, place: Place): TcpProxyConfig {
   const maxConnectAttempts = filter.maxConnectAttempts ?? 1;
   place.field("max_connect_attempts").require(maxConnectAttempts >= 1, "want at least 1");
+  const life = milliseconds(
+    filter.maxDownstreamConnectionDuration,
+    0,
+    place.field("max_downstream_connection_duration"),
+  );
+  const hashPolicies = filter.hashPolicy.map(({ policySpecifier }, index) => {
+    place.field("hash_policy").item(index).require(policySpecifier.case === "sourceIp", "want source_ip");
+    return policySpecifier;
+  });
   return {
+    ...(life > 0 ? { maxConnectionDuration: life } : {}),
+    ...(hashPolicies.length > 0 ? { hashesSourceAddress: true } : {}),
     statPrefix: filter.statPrefix,
     clusters: clusters(filter, place),
     idleTimeout: milliseconds(filter.idleTimeout, defaultIdleTimeout, place.field("idle_timeout")),

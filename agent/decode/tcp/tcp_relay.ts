@@ -4,6 +4,9 @@
  */
 import { authorizeConnection, type Permit, terminationDetails } from "../../authorize/authorize.ts";
 import type { Cluster, Host } from "../../balance/cluster.ts";
+import { withoutPort } from "../../balance/hash_policy.ts";
+import { Hash64, xxHash64 } from "../../../routing/balance/xx_hash.ts";
+import { ascii } from "../characters.ts";
 import { recordConnected, recordLocalFailure } from "../../balance/outliers.ts";
 import type { TcpProxyConfig } from "../../config/model.ts";
 import { ClusterSlot, HostSlot } from "../../config/shared_memory.ts";
@@ -38,6 +41,8 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
   #series: TcpSeries | null = null;
   #lastActivity: number;
   readonly #idle: Timer;
+  /** Ends it when it is as old as it may be; `null`: never. */
+  #life: Timer | null = null;
   #closed = false;
 
   /** Owns socket and session from here on. */
@@ -53,6 +58,11 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
     this.#idle = new Timer(() => this.#onIdle());
     this.#downstream = new RelayEnd(thread, socket, tls, this);
     thread.downstreams.add(this);
+    const { maxConnectionDuration } = this.#config;
+    if (maxConnectionDuration !== undefined) {
+      this.#life = new Timer(() => this.#end(Flag.DT));
+      thread.loop.setTimer(this.#life, maxConnectionDuration);
+    }
     this.#connect();
   }
 
@@ -65,7 +75,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
     if (cluster === undefined) return this.#end(Flag.NC);
     this.cluster = cluster;
     this.#attempts++;
-    const host = cluster.choose(null, 1);
+    const host = cluster.choose(null, 1, this.#config.hashesSourceAddress ? this.#sourceHash() : null);
     if (host === null) return this.#end(Flag.UH);
     this.host = host;
     if (!this.#count(cluster, host)) return this.#end(Flag.UO);
@@ -78,6 +88,14 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
       if (!(error instanceof SocketError)) throw error;
       this.connectFailed({ timedOut: false, reason: error.message });
     }
+  }
+
+  /** As Envoy hashes it: the address without its port. */
+  #sourceHash(): Hash64 {
+    const address = ascii(withoutPort(this.link.peer.remoteAddress));
+    const hash = new Hash64();
+    xxHash64(address, 0, address.length, hash);
+    return hash;
   }
 
   connected(channel: UpstreamChannel): void {
@@ -169,6 +187,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
     this.#closed = true;
     this.flags |= flag;
     this.thread.loop.clearTimer(this.#idle);
+    if (this.#life !== null) this.thread.loop.clearTimer(this.#life);
     this.#connector?.cancel();
     this.#downstream.close(broken !== null && broken !== this.#downstream);
     this.#upstream?.close(broken !== null && broken !== this.#upstream);

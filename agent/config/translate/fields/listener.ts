@@ -31,7 +31,9 @@ export const listenerFields = [
   message(ProxyProtocolSchema, "allow_requests_without_proxy_protocol", {
     stat_prefix: "names statistics that skiff does not keep",
   }),
-  message(FilterChainSchema, "name filter_chain_match filters transport_socket", { metadata: informs }),
+  message(FilterChainSchema, "name filter_chain_match filters transport_socket transport_socket_connect_timeout", {
+    metadata: informs,
+  }),
   message(FilterChainMatchSchema, "server_names transport_protocol application_protocols"),
   message(FilterSchema, "typed_config", { name: byType }),
   message(AccessLogSchema, "typed_config", { name: byType }),
