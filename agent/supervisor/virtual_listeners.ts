@@ -9,8 +9,8 @@ const log = logger("agent");
 export class VirtualListeners {
   readonly #workload: string;
   readonly #bound = new Set<string>();
-  /** Addresses by the names of their listeners that could not be bound. */
-  readonly #unbound = new Map<string, string>();
+  /** By name, those that could not be bound. */
+  readonly #unbound = new Map<string, ListenerConfig>();
 
   constructor(workload: string) {
     this.#workload = workload;
@@ -18,7 +18,12 @@ export class VirtualListeners {
 
   /** Addresses that no name may lead to: whoever has the port there is not the service. */
   get unbound(): ReadonlySet<string> {
-    return new Set(this.#unbound.values());
+    return new Set([...this.#unbound.values()].map(({ address }) => address));
+  }
+
+  /** Those that could not be bound before and can be now. */
+  retry(): ListenerConfig[] {
+    return [...this.#unbound.values()].filter((listener) => this.#mayBind(listener));
   }
 
   /**
@@ -34,19 +39,22 @@ export class VirtualListeners {
     return { ...change, listeners };
   }
 
-  #mayBind({ name, address, port, service }: ListenerConfig): boolean {
+  #mayBind(listener: ListenerConfig): boolean {
+    const { name, address, port, service } = listener;
     if (this.#bound.has(name)) return true;
     try {
       Deno.listen({ hostname: address, port }).close();
     } catch (error) {
-      log.warn("no listener for a service; it is reached through the HTTP proxy port alone", {
-        workload: this.#workload,
-        service,
-        address: `${address}:${port}`,
-        reason: reasonOf(error),
-        hint: "end what listens there, or give this agent a spec.vipRange of its own",
-      });
-      this.#unbound.set(name, address);
+      if (!this.#unbound.has(name)) {
+        log.warn("no listener for a service; it is reached through the HTTP proxy port alone", {
+          workload: this.#workload,
+          service,
+          address: `${address}:${port}`,
+          reason: reasonOf(error),
+          hint: "end what listens there, or give this agent a spec.vipRange of its own",
+        });
+      }
+      this.#unbound.set(name, listener);
       return false;
     }
     this.#unbound.delete(name);

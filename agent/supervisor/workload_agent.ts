@@ -1,10 +1,12 @@
 /** One workload of this agent: its xDS node, its stream, its configuration, its secrets, its probe. */
+import { logger } from "../../log/log.ts";
 import { nodeId, nodeToMetadata, type WorkloadNode } from "../../routing/xds/node.ts";
 import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
 import type { Change } from "../discovery/make_before_break.ts";
 import { secretsOf } from "../discovery/references.ts";
 import { AdsClient } from "../discovery/ads_client.ts";
 import type { NameSource } from "../discovery/dns_endpoints.ts";
+import { reasonOf } from "../discovery/reason.ts";
 import type { Translate } from "../discovery/translation.ts";
 import { WorkloadConfiguration } from "../discovery/workload_configuration.ts";
 import { readFileIfThere, writeFileAtomically } from "./atomic_file.ts";
@@ -14,6 +16,19 @@ import { type NameTable, nameTable } from "../dns/name_table.ts";
 import { VirtualListeners } from "./virtual_listeners.ts";
 import { type Probe, Prober } from "./probe.ts";
 import { WorkloadSecrets } from "./workload_secrets.ts";
+
+const log = logger("agent");
+/** How often listeners that could not be bound are tried again, milliseconds. */
+const listenerRetryInterval = 5000;
+const emptyChange: Change = {
+  clusters: [],
+  removedClusters: [],
+  endpoints: [],
+  routes: [],
+  removedRoutes: [],
+  listeners: [],
+  removedListeners: [],
+};
 
 /** What an agent is to run for one workload. */
 export interface WorkloadPlan {
@@ -43,6 +58,7 @@ export class WorkloadAgent {
   #applying: Promise<void> = Promise.resolve();
   #plan: WorkloadPlan;
   readonly #virtualListeners: VirtualListeners;
+  #retryTimer: ReturnType<typeof setInterval> | undefined;
   /** `null`: the listeners have changed since it was made. */
   #names: NameTable | null = null;
   #prober: Prober | null = null;
@@ -98,6 +114,7 @@ export class WorkloadAgent {
     await this.configuration.restore();
     this.stream.start();
     this.#startProbe();
+    this.#retryTimer = setInterval(() => this.#retryListeners(), listenerRetryInterval);
   }
 
   /** Takes over what has changed in the agent's file; the node id and the identity are as before. */
@@ -120,6 +137,7 @@ export class WorkloadAgent {
 
   /** Ends stream and probe; the data threads go on with what they have. */
   async stop(): Promise<void> {
+    clearInterval(this.#retryTimer);
     await Promise.all([this.#prober?.stop(), this.stream.stop()]);
     await this.configuration.close();
     await this.#secrets.stop();
@@ -138,6 +156,15 @@ export class WorkloadAgent {
     });
     this.#applying = applied.catch(() => {});
     return applied;
+  }
+
+  /** Whoever had the addresses of services before us may be gone. */
+  #retryListeners(): void {
+    const listeners = this.#virtualListeners.retry();
+    if (listeners.length === 0) return;
+    this.#apply({ ...emptyChange, listeners }).catch((error) =>
+      log.warn("listeners could not be bound after all", { workload: this.name, reason: reasonOf(error) })
+    );
   }
 
   /** What this workload's DNS server answers. */
