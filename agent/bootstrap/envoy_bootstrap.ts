@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { nodeId, nodeToMetadata, type WorkloadNode } from "../../routing/xds/node.ts";
+import { locality } from "./locality.ts";
 import type { SecretPaths } from "./secret_files.ts";
 
 export type EnvoyProtocol = "delta" | "state-of-the-world";
@@ -100,11 +101,6 @@ function socketAddress(address: string, port: number): JsonObject {
 
 function inFile(path: string): JsonObject {
   return { path_config_source: { path }, resource_api_version: "V3", initial_fetch_timeout: "0s" };
-}
-
-function locality(text: string): JsonObject {
-  const [region = "", zone = "", ...subZone] = text.split("/");
-  return { region, zone, sub_zone: subZone.join("/") };
 }
 
 function parseHostAndPort(text: string): HostAndPort {
