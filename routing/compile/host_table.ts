@@ -4,6 +4,11 @@
 export class HostTable<Item> {
   readonly #items = new Map<string, Item[]>();
 
+  /** How many hosts there are. */
+  get size(): number {
+    return this.#items.size;
+  }
+
   /** Adds an item under a host. */
   add(host: string, item: Item): void {
     const items = this.#items.get(host);

@@ -13,6 +13,7 @@ import { compileInbound, socketAddress } from "./inbound.ts";
 import { compileOutbound, visibleClusters } from "./outbound.ts";
 import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
+import { routedListeners } from "./outbound_l4.ts";
 import { virtualListeners } from "./outbound_listeners.ts";
 import { clusterForEnvoy } from "./stock_envoy.ts";
 import { type CompileWarning, distinctWarnings } from "./warning.ts";
@@ -82,8 +83,10 @@ function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     snapshot.listeners.set(listener.name, listener);
     if (node.vipRange !== undefined) {
       const options = { range: node.vipRange, lowestPort: node.lowestPort ?? 0 };
-      const virtual = virtualListeners(meshIndex(mesh), node.namespace, options);
-      for (const [name, listener] of virtual) snapshot.listeners.set(name, listener);
+      const index = meshIndex(mesh);
+      const virtual = virtualListeners(index, node.namespace, options);
+      const routed = routedListeners(virtual, index, node, node.vipRange, (warning) => warnings.push(warning));
+      for (const [name, listener] of [...virtual, ...routed]) snapshot.listeners.set(name, listener);
     }
     warnings.push(...outbound.warnings);
   }

@@ -13,6 +13,8 @@ export const MESH_GATEWAY = "mesh";
 /** VirtualServices with HTTP routes for workloads of the mesh, by host; and those bound to gateways, by gateway. */
 export class VirtualServiceIndex {
   readonly #byHost = new HostTable<VirtualService>();
+  /** Those with TLS or TCP routes. */
+  readonly #l4ByHost = new HostTable<VirtualService>();
   readonly #byGateway = new Map<string, VirtualService[]>();
   /** What is wrong with delegations. */
   readonly warnings: readonly CompileWarning[];
@@ -31,13 +33,15 @@ export class VirtualServiceIndex {
         if (bound === undefined) this.#byGateway.set(gateway, [virtualService]);
         else bound.push(virtualService);
       }
-      if (spec.http === undefined || spec.http.length === 0 || !appliesToMesh(virtualService)) continue;
-      if (spec.http.some(({ match }) => match?.some(({ sourceLabels }) => sourceLabels !== undefined))) {
-        this.selective = true;
-      }
+      if (!appliesToMesh(virtualService)) continue;
       const hosts = new Set(
         (spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace, mesh.settings.domain).toLowerCase()),
       );
+      if (spec.tls?.length || spec.tcp?.length) hosts.forEach((host) => this.#l4ByHost.add(host, virtualService));
+      if (spec.http === undefined || spec.http.length === 0) continue;
+      if (spec.http.some(({ match }) => match?.some(({ sourceLabels }) => sourceLabels !== undefined))) {
+        this.selective = true;
+      }
       for (const host of hosts) this.#byHost.add(host, virtualService);
     }
   }
@@ -48,11 +52,17 @@ export class VirtualServiceIndex {
    * the public ones; each of these the oldest first. The first that has a route for the client is the one in force.
    */
   candidates(host: string, namespace: string): VirtualService[] {
-    const candidates: VirtualService[] = [];
-    for (const matching of this.#byHost.matches(host.toLowerCase())) {
-      candidates.push(...visible(matching, namespace));
-    }
-    return candidates;
+    return inForce(this.#byHost, host, namespace);
+  }
+
+  /** Whether any rule has TLS or TCP routes for workloads. */
+  get hasL4Routes(): boolean {
+    return this.#l4ByHost.size > 0;
+  }
+
+  /** The same of those with TLS or TCP routes. */
+  l4Candidates(host: string, namespace: string): VirtualService[] {
+    return inForce(this.#l4ByHost, host, namespace);
   }
 
   /** Those bound to a gateway (`NAMESPACE/NAME`) and visible in the namespace, by precedence as for one host. */
@@ -79,6 +89,10 @@ export function resolveGateway(gateway: string, namespace: string): string {
   if (gateway.includes("/")) return gateway;
   const [name, owner = namespace] = gateway.split(".");
   return `${owner}/${name}`;
+}
+
+function inForce(table: HostTable<VirtualService>, host: string, namespace: string): VirtualService[] {
+  return [...table.matches(host.toLowerCase())].flatMap((matching) => visible(matching, namespace));
 }
 
 /** Whether the rule speaks to workloads: by default it does, and not when it names gateways without `mesh`. */

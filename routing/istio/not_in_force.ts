@@ -15,9 +15,11 @@ interface NotInForce {
 const notServed = /^(HTTP2|GRPC|GRPC-WEB|UDP)$/i;
 const yes = /^(true|yes|on)$/i;
 
+/** Taken as 1.2. */
+const olderTls = /^TLSV1_[01]$/;
+
 const virtualService: NotInForce[] = [
-  { field: "tls" },
-  { field: "tcp" },
+  { field: "tcp[].match[].sourceSubnet" },
   { field: "http[].retries.retryRemoteLocalities", values: yes },
 ];
 
@@ -25,6 +27,9 @@ const gateway: NotInForce[] = [
   { field: "servers[].bind", values: /^unix:/ },
   { field: "servers[].defaultEndpoint" },
   { field: "servers[].tls.mode", values: /^AUTO_PASSTHROUGH$/ },
+  { field: "servers[].tls.minProtocolVersion", values: olderTls },
+  { field: "servers[].tls.maxProtocolVersion", values: olderTls },
+  { field: "servers[].tls.insecureSkipVerify", values: yes },
 ];
 
 const trafficPolicy: NotInForce[] = [
