@@ -1,8 +1,9 @@
 /** `mesh.yaml`: settings of the whole mesh, by the names of Istio's MeshConfig. */
 import { list, message } from "../yaml/collections.ts";
 import { Cursor, Report } from "../yaml/cursor.ts";
+import { describe } from "../yaml/node.ts";
 import { parseYaml } from "../yaml/parse.ts";
-import { anything, enumeration, type Schema, string, text } from "../yaml/schema.ts";
+import { anything, enumeration, integer, type Schema, schema, string, text, wrong } from "../yaml/schema.ts";
 import type { MeshSettings, PathNormalization } from "../mesh.ts";
 import { duration, parseDuration } from "./duration.ts";
 import { inOrderOfText, type Problem, problemOf } from "./problem.ts";
@@ -37,6 +38,7 @@ interface InForce {
   accessLogFormat?: string;
   pathNormalization?: { normalization?: "DEFAULT" | PathNormalization };
   localityLbSetting?: LocalityLbSetting;
+  defaultConfig?: { gatewayTopology?: { numTrustedProxies?: number } };
 }
 
 /** Fields of MeshConfig that this version takes and does not act on. */
@@ -44,7 +46,6 @@ const notInForce = [
   "ca",
   "caCertificates",
   "configSources",
-  "defaultConfig",
   "defaultHttpRetryPolicy",
   "defaultInboundHttpRetryPolicy",
   "defaultProviders",
@@ -91,6 +92,30 @@ function logPath(value: string): string | undefined {
   return value === "" || value.startsWith("/") ? undefined : "be an absolute path such as /dev/stdout, or empty";
 }
 
+const topology = message<{ numTrustedProxies?: number; forwardClientCertDetails?: unknown; proxyProtocol?: unknown }>({
+  numTrustedProxies: integer(0, 2 ** 31 - 1),
+  forwardClientCertDetails: anything,
+  proxyProtocol: anything,
+}, (_, cursor) => {
+  for (const name of ["forwardClientCertDetails", "proxyProtocol"]) if (cursor.has(name)) notYet(cursor, name);
+});
+
+/** Of ProxyConfig: what stands in front of gateways is in force, and all else is only taken. */
+const defaultConfig: Schema<NonNullable<InForce["defaultConfig"]>> = schema(
+  { type: "object", properties: { gatewayTopology: topology.json ?? {} } },
+  (cursor) => {
+    if (cursor.node.type !== "map") return wrong(cursor, `must be a map, found ${describe(cursor.node)}`);
+    for (const name of cursor.node.entries.keys()) if (name !== "gatewayTopology") notYet(cursor, name);
+    if (!cursor.has("gatewayTopology")) return {};
+    const gatewayTopology = topology(cursor.at("gatewayTopology"));
+    return gatewayTopology === undefined ? undefined : { gatewayTopology };
+  },
+);
+
+function notYet(cursor: Cursor, name: string): void {
+  cursor.atKey(name).warning("accepted but not in force in this version");
+}
+
 /** The whole file. */
 export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   trustDomain: string(trustDomain),
@@ -111,6 +136,7 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
     normalization: enumeration("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"),
   }),
   localityLbSetting,
+  defaultConfig,
   ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
     [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
   },
@@ -118,7 +144,7 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   for (const name of notInForce) {
     // Mutual TLS between workloads is always on: saying so is no promise unkept.
     if (!cursor.has(name) || (name === "enableAutoMtls" && enableAutoMtls === true)) continue;
-    cursor.atKey(name).warning("accepted but not in force in this version");
+    notYet(cursor, name);
   }
   if (outboundTrafficPolicy?.mode === "ALLOW_ANY_DYNAMIC_DNS") {
     cursor.at("outboundTrafficPolicy", "mode").warning("is taken as ALLOW_ANY in this version");
@@ -146,6 +172,7 @@ export function parseMeshConfig(file: string, text: string): { settings: MeshSet
 
 function settingsOf(config: InForce): MeshSettings {
   const { connectTimeout, outboundTrafficPolicy } = config;
+  const numTrustedProxies = config.defaultConfig?.gatewayTopology?.numTrustedProxies;
   const normalization = config.pathNormalization?.normalization;
   return {
     trustDomain: config.trustDomain ?? defaultMeshSettings.trustDomain,
@@ -161,6 +188,7 @@ function settingsOf(config: InForce): MeshSettings {
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
     ...(normalization === undefined || normalization === "DEFAULT" ? {} : { pathNormalization: normalization }),
     ...(config.localityLbSetting === undefined ? {} : { localityLbSetting: config.localityLbSetting }),
+    ...(numTrustedProxies === undefined ? {} : { gatewayTopology: { numTrustedProxies } }),
   };
 }
 

@@ -42,7 +42,7 @@ Deno.test("warns of settings that are not in force, refuses those that do not ex
   assert.deepEqual(settings, defaultMeshSettings);
   assert.deepEqual(problems.map(formatProblem), [
     "mesh.yaml:1:1: error: MeshConfig: trustDomian: unknown field; did you mean `trustDomain`?",
-    "mesh.yaml:2:1: warning: MeshConfig: defaultConfig: accepted but not in force in this version",
+    "mesh.yaml:2:18: warning: MeshConfig: defaultConfig.holdApplicationUntilProxyStarts: accepted but not in force in this version",
     "mesh.yaml:3:17: error: MeshConfig: connectTimeout: must be a duration with its unit, such as 2s or 500ms, found the number 5",
   ]);
 });
@@ -51,4 +51,13 @@ Deno.test("refuses a second document and text that is no map", () => {
   assert.equal(parseMeshConfig("mesh.yaml", "trustDomain: a\n---\ntrustDomain: b\n").problems.length, 1);
   assert.equal(parseMeshConfig("mesh.yaml", "[a]").problems.length, 1);
   assert.equal(parseMeshConfig("mesh.yaml", "a: [").problems[0].severity, "error");
+});
+
+Deno.test("reads how many proxies stand in front of gateways, and says what else it does not act on", () => {
+  const { settings, problems } = parseMeshConfig(
+    "mesh.yaml",
+    "defaultConfig: { gatewayTopology: { numTrustedProxies: 2, forwardClientCertDetails: SANITIZE } }\n",
+  );
+  assert.deepEqual(settings.gatewayTopology, { numTrustedProxies: 2 });
+  assert.deepEqual(problems.map(({ path }) => path), ["defaultConfig.gatewayTopology.forwardClientCertDetails"]);
 });

@@ -220,7 +220,9 @@ Deno.test("TLS settings of a server become Envoy's", () => {
   strictEqual(optional.requireClientCertificate, false);
   const { combinedValidationContext } = optional.commonTlsContext;
   strictEqual(combinedValidationContext.validationContextSdsSecretConfig.name, "file-root:/ca.pem");
-  deepStrictEqual(combinedValidationContext.defaultValidationContext, { matchSubjectAltNames: [{ exact: "client" }] });
+  deepStrictEqual(combinedValidationContext.defaultValidationContext, {
+    matchTypedSubjectAltNames: [{ sanType: "DNS", matcher: { exact: "client" } }],
+  });
   const istio = context("mode: ISTIO_MUTUAL");
   strictEqual(istio.commonTlsContext.tlsCertificateSdsSecretConfigs[0].name, "default");
   strictEqual(istio.requireClientCertificate, true);

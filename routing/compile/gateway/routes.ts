@@ -49,7 +49,7 @@ export function gatewayRoutes(
       warnings.forEach(warn);
       for (const host of common) add(hosts, host, virtualHost.routes, redirects);
     }
-    if (redirects) { for (const host of hostsOf(server)) add(hosts, host, [], true); }
+    if (redirects) hostsOf(server).forEach((host) => add(hosts, host, [], true));
   }
   return create(RouteConfigurationSchema, {
     name,
