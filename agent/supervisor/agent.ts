@@ -1,6 +1,7 @@
 /** The node agent's main thread: identities, data threads, one stream per workload, the local servers. */
 import { join } from "node:path";
 import { logger } from "../../log/log.ts";
+import { inRange } from "../../routing/compile/address_range.ts";
 import { nodeId } from "../../routing/xds/node.ts";
 import { reasonOf } from "../discovery/reason.ts";
 import { translateResource } from "../discovery/translate_resource.ts";
@@ -95,7 +96,11 @@ class RunningAgent implements Agent {
     const isOurs = (server: NameServer) =>
       this.#dns.addresses.some(({ address, port }) => address === server.address && port === server.port);
     const resolver = new Resolver({ servers: options.nameServers, isOurs });
-    this.#names = new WatchedNames((name, type) => resolver.resolve(name, type));
+    this.#names = new WatchedNames(async (name, type) => {
+      const { addresses, ttl } = await resolver.resolve(name, type);
+      // A machine whose DNS leads back to ours would have services call themselves without end.
+      return { addresses: addresses.filter((address) => !inRange(address, this.#file.vipRange)), ttl };
+    });
     this.#dns = new LocalDns((query) => resolver.forward(query));
   }
 
