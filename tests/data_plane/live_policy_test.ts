@@ -18,7 +18,7 @@ import {
   TestProxy,
 } from "./harness.ts";
 import { Http2Peer } from "./http2_peer.ts";
-import { RawConnection } from "./raw_sockets.ts";
+import { RawConnection, until } from "./raw_sockets.ts";
 import { type Caller, SecuredWorkload } from "./secured_workload.ts";
 import { echo, readExactly, TcpServer } from "./tcp_peers.ts";
 
@@ -238,4 +238,34 @@ Deno.test("source.ip is who is connected, remote.ip whom the PROXY protocol tell
   }
   assert.deepEqual(statuses, ["403", "200"]);
   await backend[Symbol.asyncDispose]();
+});
+
+Deno.test("the access log tells which policy has refused a request or a connection", async () => {
+  const directory = await Deno.makeTempDir();
+  const log = `${directory}/log`;
+  const format = "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%";
+  const meshYaml = `accessLogFile: ${log}\naccessLogFormat: "${format}\\n"\n`;
+  const lines = async () => (await Deno.readTextFile(log).catch(() => "")).trim().split("\n");
+  const line = (expected: string) =>
+    until(async () => (await lines()).includes(expected), () => `${expected} in the log`);
+  {
+    await using secured = await SecuredWorkload.start(allowProductpage, { meshYaml });
+    assert.equal(await secured.status(ratings, "h2", "/"), 403);
+    await line("403 - rbac_access_denied_matched_policy[none] -");
+    await secured.apply(
+      denyStream.replace("paths: [ /stream ]", 'paths: [ "*" ]').replace(/, when: .* \] \} \]/, " } ]"),
+    );
+    assert.equal(await secured.status(ratings, "h1", "/"), 403);
+    await line("403 - rbac_access_denied_matched_policy[ns[default]-policy[guard]-rule[0]] -");
+  }
+  await using server = new TcpServer(echo);
+  await using secured = await SecuredWorkload.start(allowProductpage, {
+    meshYaml,
+    protocol: "TCP",
+    target: server.port,
+  });
+  using outsider = await Deno.connect({ hostname: "127.0.0.1", port: secured.ownPort });
+  assert.equal(await outsider.read(new Uint8Array(5)).catch(() => null), null);
+  await line("0 - - rbac_access_denied_matched_policy[none]");
+  await Deno.remove(directory, { recursive: true });
 });
