@@ -7,6 +7,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { v8Flags } from "./v8_flags.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = resolve(Deno.args[0] ?? join(root, "dist/skiff"));
@@ -15,7 +16,7 @@ const worker = "agent/worker/data_thread.ts";
 
 await Deno.mkdir(dirname(output), { recursive: true });
 const compiled = await deno([
-  ...["compile", "-A", "--no-check", "--exclude-unused-npm", "--include", worker],
+  ...["compile", "-A", v8Flags, "--no-check", "--exclude-unused-npm", "--include", worker],
   ...["--output", output, "main.ts"],
 ]);
 if (compiled.success) {
@@ -65,7 +66,7 @@ function header(digest: string): string {
     '  tail -n +LINES "$0" | tar -xz --no-same-owner -C "$new"',
     '  mv -T "$new" "$home" 2>/dev/null || rm -rf "$new"',
     "fi",
-    'exec "$home/deno" run -A --no-config --no-remote --no-npm --quiet "$home/agent/supervisor/skiff.js" "$@"',
+    `exec "$home/deno" run -A ${v8Flags} --no-config --no-remote --no-npm --quiet "$home/agent/supervisor/skiff.js" "$@"`,
   ];
   return lines.join("\n").replace("LINES", String(lines.length + 1)) + "\n";
 }

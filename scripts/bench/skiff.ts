@@ -13,6 +13,7 @@ import type {
   WorkloadLabels,
 } from "../../agent/config/model.ts";
 import type { ControlChange } from "../../agent/supervisor/thread_state.ts";
+import { v8Flags } from "../v8_flags.ts";
 import { backName, type Certificate, principal } from "./certificates.ts";
 import { type Program, startProgram } from "./processes.ts";
 import type { Contestant, Setting } from "./scenario.ts";
@@ -96,7 +97,12 @@ async function startRole(setting: Setting, role: Role): Promise<Program> {
   ];
   await Deno.writeTextFile(file, JSON.stringify(changes));
   const program = fileURLToPath(new URL("skiff_proxy.ts", import.meta.url));
-  return startProgram(`skiff-${role.name}`, Deno.execPath(), ["run", "-A", "--no-check", program, file], role.port);
+  return startProgram(
+    `skiff-${role.name}`,
+    Deno.execPath(),
+    ["run", "-A", v8Flags, "--no-check", program, file],
+    role.port,
+  );
 }
 
 async function secrets(proxy: string, own: Certificate, authority: string): Promise<ControlChange[]> {

@@ -1,11 +1,12 @@
 /** Starting skiff from its source as real processes, the way a user would. */
+import { v8Flags } from "../../v8_flags.ts";
 import { ChildProcess } from "./child_process.ts";
 
 const entry = new URL("../../../main.ts", import.meta.url).pathname;
 
 /** Starts `skiff ARGS` and leaves it running. */
 export function startSkiff(name: string, args: string[], environment: Record<string, string> = {}): ChildProcess {
-  return new ChildProcess(name, Deno.execPath(), ["run", "-A", "--no-check", entry, ...args], environment);
+  return new ChildProcess(name, Deno.execPath(), ["run", "-A", v8Flags, "--no-check", entry, ...args], environment);
 }
 
 export interface Finished {
@@ -17,7 +18,7 @@ export interface Finished {
 /** Runs `skiff ARGS` to its end. */
 export async function runSkiff(args: string[], environment: Record<string, string> = {}): Promise<Finished> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", entry, ...args],
+    args: ["run", "-A", v8Flags, "--no-check", entry, ...args],
     env: environment,
     stdin: "null",
   }).output();
