@@ -120,10 +120,6 @@ export class DeltaSubscription implements Subscription<DeltaSubscriptionRequest>
     for (const name of names) this.#held.delete(name);
   }
 
-  *held(): Iterable<[string, string]> {
-    for (const entry of this.#held) if (entry[1] !== absent) yield entry;
-  }
-
   #subscribe(name: string): void {
     if (name === "*") this.#wildcard = true;
     else this.#names.add(name);

@@ -87,11 +87,6 @@ export class PushStream<Request extends PushRequest> {
     return { CDS: of("CDS"), EDS: of("EDS"), LDS: of("LDS"), RDS: of("RDS"), SDS: of("SDS") };
   }
 
-  /** Versions of what the proxy has of a type, or will have once it takes what it was sent last; by name. */
-  held(type: ResourceType): Map<string, string> {
-    return new Map(this.#subscriptions.get(type)?.held());
-  }
-
   /** @returns whether the request answered what was sent last */
   #answer(type: ResourceType, subscription: Subscription<Request>, request: Request): boolean {
     const { errorDetail, responseNonce } = request;

@@ -102,10 +102,6 @@ export class StateSubscription implements Subscription<StateSubscriptionRequest>
     for (const name of names) this.#held.delete(name);
   }
 
-  *held(): Iterable<[string, string]> {
-    for (const [name, { version }] of this.#held) yield [name, version];
-  }
-
   #subscribe(names: readonly string[]): void {
     if (names.length > 0) this.#named = true;
     this.#wildcard = names.includes("*") || (!this.#named && wildcardTypes.has(this.#type));

@@ -40,8 +40,6 @@ export interface Subscription<Request> {
   status(): SubscriptionStatus;
   /** The client is sent these once more, as far as it asks for them, whatever their version. */
   resend(names: Iterable<string>): void;
-  /** Versions of what the client has, or will have once it takes the outstanding response, by name. */
-  held(): Iterable<[name: string, version: string]>;
 }
 
 /** Makes the subscription of a type from the first request that names it. */

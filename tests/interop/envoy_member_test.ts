@@ -1,8 +1,9 @@
 /** The control plane drives a stock Envoy: it does what skiff's agent does under the same rules, and each serves the other. */
-import { deepEqual, equal, notEqual } from "node:assert/strict";
+import { deepEqual, equal, match } from "node:assert/strict";
 import { type Case, type CaseRequest, cases, sharedRules } from "./cases.ts";
 import { MixedMesh, type Side, sides } from "./mixed_mesh.ts";
 import { stockEnvoy } from "./stock_envoy.ts";
+import { until } from "../../scripts/demo/harness/until.ts";
 
 const envoy = await stockEnvoy();
 
@@ -91,4 +92,29 @@ Deno.test({
     }
   },
 });
-notEqual(cases.length, 0);
+
+Deno.test({
+  name:
+    "a stock Envoy that speaks state of the world follows the mesh, and each side knows the other by its certificate",
+  ignore: envoy === null,
+  async fn() {
+    await using mesh = await MixedMesh.start({ envoy: envoy!, rules: sharedRules, protocol: "state-of-the-world" });
+    const reach = async (from: Side, to: Side) => {
+      const response = await mesh.request(from, "http://reviews:9080/", { headers: { "x-to": to } });
+      return await response.json();
+    };
+    for (const [from, to] of [["skiff", "envoy"], ["envoy", "skiff"]] as const) {
+      const { app, headers } = await reach(from, to);
+      equal(app, to);
+      match(headers["x-forwarded-client-cert"], new RegExp(`URI=spiffe://cluster.local/ns/default/sa/${from}$`));
+    }
+    mesh.mesh.apply(`apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec: { hosts: [reviews], http: [ { directResponse: { status: 410 } } ] }
+`);
+    await until("the change has come to Envoy", async () => {
+      return (await mesh.request("envoy", "http://reviews:9080/")).status === 410;
+    });
+  },
+});

@@ -75,9 +75,3 @@ export async function startEnvoy(program: string, name: string, bootstrap: strin
   if (state === "ended") throw new Error(`${name} ended (${await child.ended}): ${child.tail()}`);
   return child;
 }
-
-/** Envoy's own verdict on a configuration in a file; `null`: it takes it. */
-export async function validateBootstrap(program: string, file: string): Promise<string | null> {
-  const { code, output } = await run(program, ["--mode", "validate", "-c", file, "--log-level", "error"]);
-  return code === 0 ? null : output;
-}
