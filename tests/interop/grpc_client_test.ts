@@ -1,5 +1,5 @@
 /** A proxyless gRPC client resolves a service of the mesh by itself, and calls it. */
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, throws } from "node:assert/strict";
 import { stringify } from "yaml";
 import { claimLoopbackBlock } from "../../scripts/demo/harness/loopback.ts";
 import { Mesh } from "../../scripts/demo/harness/mesh.ts";
@@ -78,4 +78,6 @@ Deno.test("a proxyless gRPC client resolves and calls a service of the mesh", as
     return JSON.parse(child.stdout().trim().split("\n").at(-1) || JSON.stringify(child.tail()));
   };
   deepEqual(await call("xds:///reviews.default.svc.cluster.local:9080"), { answer: "hello" });
+  equal(await relay.stop(), 0, relay.tail());
+  throws(() => Deno.statSync(socket), Deno.errors.NotFound);
 });
