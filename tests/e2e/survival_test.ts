@@ -51,9 +51,9 @@ Deno.test("a mesh survives what happens to its parts", async (t) => {
   await t.step("the control plane's return drops no request", async () => {
     await using load = new Load(() => productpage.get(ratingsUrl));
     await mesh.startControlPlane();
-    await until("both proxies are connected", async () => {
+    await until("both workloads and the gateway are connected", async () => {
       const text = await (await fetch(`${mesh.api}/api/v1/proxies`)).text();
-      return (text.match(/"connected": ?true/g) ?? []).length === 2;
+      return (text.match(/"connected": ?true/g) ?? []).length === 3;
     });
     const { requests, failures } = await load.stop();
     assert.deepEqual(failures, []);
