@@ -7,6 +7,7 @@ import type { DownstreamLink } from "../downstream_stream.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ConnectionRules, Verdict } from "../../routing/authorize/judge.ts";
 import { connectionRequest, RequestFactsOfHead, WrittenRequest } from "./request_facts.ts";
+import { chooseCluster } from "../route/route_table.ts";
 import { tellDenial, tellShadow } from "./denials.ts";
 
 class Granted {
@@ -33,6 +34,7 @@ export function authorize(exchange: Exchange, head: RequestHead): Permit | null 
   if (rules.hasShadow) tellShadow(exchange.thread, link, rules.judgeShadow(facts));
   const verdict = rules.judge(facts);
   if (verdict.allowed) return granted;
+  noteDestination(exchange, head);
   deny(exchange, verdict);
   return null;
 }
@@ -67,6 +69,15 @@ export function reauthorize(exchange: Exchange, rules: ConnectionRules): void {
   exchange.details = details(verdict);
   if (exchange.status === 0) deny(exchange, verdict);
   else exchange.cutOff(0);
+}
+
+/** Whom the request was for, as the log and metrics tell it. */
+function noteDestination(exchange: Exchange, head: RequestHead): void {
+  const { chain } = exchange.downstream!.link;
+  const route = chain.routes?.select(head) ?? null;
+  if (route === null || route.action.kind !== "route") return;
+  exchange.route = route;
+  exchange.cluster = chain.proxy.clusters.get(chooseCluster(route.action).name) ?? null;
 }
 
 function deny(exchange: Exchange, verdict: Verdict): void {

@@ -57,7 +57,57 @@ spec:
   - { route: [ { destination: { host: reviews } } ] }
 `;
 
+/** A policy for both applications, of which only this case's requests are. */
+const policyOf = (name: string, action: string, rule: string) => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: default }
+spec: { action: ${action}, rules: [ { ${rule}, when: [ { key: "request.headers[x-case]", values: [ ${name} ] } ] } ] }
+`;
+
+const bothSides = (name: string) => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ${name} }
+spec:
+  hosts: [${name}.test]
+  http:
+  - { match: [ { headers: { x-to: { exact: skiff } } } ], ${to("skiff")} }
+  - { ${to("envoy")} }
+`;
+
+const denials = [
+  { path: "/secret", status: 403 },
+  { path: "/secret?a=b", status: 403 },
+  { path: "/u/1/files/a/b", status: 403 },
+  { path: "/u/1/2/files/a", status: 200 },
+  { path: "/open", status: 200 },
+];
+
 export const cases: Case[] = [
+  {
+    name: "policy-deny",
+    resources: `${bothSides("policy-deny")}---${
+      policyOf("policy-deny", "DENY", 'to: [ { operation: { paths: [ /secret, "/u/{*}/files/{**}" ] } } ]')
+    }`,
+    requests: denials.flatMap(({ path, status }) =>
+      ["skiff", "envoy"].map((app) => ({
+        path,
+        headers: { "x-to": app },
+        expect: status === 403 ? { status, body: "RBAC: access denied" } : { status, app },
+      }))
+    ),
+  },
+  {
+    name: "policy-deny-namespace",
+    resources: `${bothSides("policy-deny-namespace")}---${
+      policyOf("policy-deny-namespace", "DENY", 'from: [ { source: { namespaces: [ "d*t" ] } } ]')
+    }`,
+    requests: ["skiff", "envoy"].map((app) => ({
+      headers: { "x-to": app },
+      expect: { status: 403, body: "RBAC: access denied" },
+    })),
+  },
   {
     name: "header",
     http: `
