@@ -55,6 +55,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   bodyLength = 0;
   requestComplete = false;
   isHead = false;
+  cameByHttp2 = false;
   grpc = false;
 
   /** The caller's side; `null` between requests. */
@@ -122,6 +123,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     this.bodyLength = body.length;
     this.requestComplete = body.done;
     this.isHead = downstream.isHead;
+    this.cameByHttp2 = downstream.protocol === "HTTP/2";
     this.grpc = isGrpc(head.fields);
     const { requestTimeout } = downstream.link.chain.http;
     if (requestTimeout !== undefined && !body.done) this.#deadlines.headReceived(requestTimeout);

@@ -34,6 +34,8 @@ export interface MeshSettings {
   pathNormalization?: PathNormalization;
   /** How callers prefer endpoints near them, where no rule says otherwise; absent: failover by locality, Istio's default. */
   localityLbSetting?: LocalityLbSetting;
+  /** Whether callers speak HTTP/2 to ports of HTTP, where no rule says otherwise; absent: they do not. */
+  h2UpgradePolicy?: "DO_NOT_UPGRADE" | "UPGRADE";
   /** What stands in front of gateways; absent: nothing. */
   gatewayTopology?: GatewayTopology;
 }

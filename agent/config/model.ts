@@ -7,6 +7,7 @@
 
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
+import type { HealthCheckConfig } from "../health_check/config.ts";
 import type { RbacConfig } from "../../routing/authorize/condition.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
 import type { RetryBudget } from "../../routing/resilience/retry.ts";
@@ -457,11 +458,15 @@ export interface ClusterConfig {
   idleTimeout: number;
   /** How long an attempt may take, the response's body included; absent: no limit. */
   maxStreamDuration?: number;
+  /** A connection this old takes no more requests; absent: no limit. */
+  maxConnectionDuration?: number;
   /**
    * Set where the hosts speak HTTP/2: on plaintext connections by prior knowledge, under TLS as ALPN offers it. At most
    * this many streams a connection, fewer where the host says so.
    */
-  http2?: { maxConcurrentStreams: number };
+  http2?: { maxConcurrentStreams: number; keepalive?: Http2Keepalive };
+  /** Whether {@link http2} is for callers of HTTP/2 only, and the others' requests go out as HTTP/1.1; absent: no. */
+  usesDownstreamProtocol?: boolean;
   /** Envoy's healthy_panic_threshold in percent; where it is set it goes before {@link EndpointsConfig.panicThreshold}. */
   panicThreshold?: number;
   /** Whether the weights of localities decide how load spreads among those of a priority; absent: they do not. */
@@ -474,6 +479,14 @@ export interface ClusterConfig {
   service: { host: string; name: string; namespace: string };
   /** First of {@link SharedLayout.clusterSlotLength} counters in shared memory, given by the main thread. */
   slot: number;
+}
+
+/** A PING goes out every `interval`; where none is answered for `timeout`, the connection is given up. */
+export interface Http2Keepalive {
+  interval: number;
+  timeout: number;
+  /** Up to this much of the interval more, at random. */
+  jitterPercent: number;
 }
 
 export interface UpstreamTlsConfig extends TlsSettings, PeerRequirements {
@@ -489,42 +502,6 @@ export interface UpstreamTlsConfig extends TlsSettings, PeerRequirements {
   maximumVersion?: "1.2" | "1.3";
   /** Whether sessions with a host are resumed; absent: yes. */
   sessionResumption?: boolean;
-}
-
-export interface HealthCheckConfig {
-  check:
-    | {
-      kind: "http";
-      method: string;
-      /** Empty: the cluster's name. */
-      host: string;
-      path: string;
-      /** From `start` up to but without `end`. */
-      expectedStatuses: { start: number; end: number }[];
-      /** Statuses that count as no answer does: only several in a row make a host unhealthy. */
-      retriableStatuses: { start: number; end: number }[];
-    }
-    /** `authority` empty: the cluster's name. `service` empty: the server as a whole. */
-    | { kind: "grpc"; service: string; authority: string }
-    /** Bytes that are sent, and blocks of which all must come, in this order; none: a connection is enough. */
-    | { kind: "tcp"; send: number[]; receive: number[][] };
-  /** Port that is asked; absent: the endpoint's own. An endpoint's goes before it. */
-  port?: number;
-  timeout: number;
-  /** Between checks of a healthy host; the others hold in other states of the host, or without traffic so far. */
-  interval: number;
-  noTrafficInterval: number;
-  noTrafficHealthyInterval: number;
-  unhealthyInterval: number;
-  unhealthyEdgeInterval: number;
-  healthyEdgeInterval: number;
-  /** Before the first check; at random up to this. */
-  initialJitter: number;
-  /** Added to each interval, at random up to this and this much of it. */
-  intervalJitter: number;
-  intervalJitterPercent: number;
-  unhealthyThreshold: number;
-  healthyThreshold: number;
 }
 
 export interface OutlierDetectionConfig {

@@ -31,7 +31,10 @@ export function shadowsExhausted(): boolean {
 }
 
 /** What of a request its shadow is a copy of. */
-type Original = Pick<UpstreamRequest, "head" | "body" | "bodyKind" | "bodyLength" | "requestComplete" | "isHead">;
+type Original = Pick<
+  UpstreamRequest,
+  "head" | "body" | "bodyKind" | "bodyLength" | "requestComplete" | "isHead" | "cameByHttp2"
+>;
 
 export class Shadow implements UpstreamRequest {
   readonly head: ByteQueue;
@@ -42,6 +45,7 @@ export class Shadow implements UpstreamRequest {
   readonly bodyLength: number;
   requestComplete: boolean;
   readonly isHead: boolean;
+  readonly cameByHttp2: boolean;
   readonly responseCongested = false;
   readonly #deadline: Timer;
   #host: Host | null = null;
@@ -56,6 +60,7 @@ export class Shadow implements UpstreamRequest {
     this.bodyLength = original.bodyLength;
     this.requestComplete = original.requestComplete;
     this.isHead = original.isHead;
+    this.cameByHttp2 = original.cameByHttp2;
     this.#deadline = new Timer(() => this.drop());
     copyHead(this.head, original.head, keepHost);
     if (original.body.length > 0) this.#keep(original.body.bytes, original.body.start, original.body.length);

@@ -1,6 +1,6 @@
 /** Single checks of a host. */
 import type { Host } from "../balance/cluster.ts";
-import type { HealthCheckConfig } from "../config/model.ts";
+import type { HealthCheckConfig } from "./config.ts";
 import { GrpcCheck } from "./grpc_check.ts";
 import type { CheckResult } from "./health_state.ts";
 import { HttpCheck } from "./http_check.ts";

@@ -1,6 +1,6 @@
 /** A host is healthy that says SERVING (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). */
 import type { Host } from "../balance/cluster.ts";
-import type { HealthCheckConfig } from "../config/model.ts";
+import type { HealthCheckConfig } from "./config.ts";
 import { BodyKind } from "../decode/framing.ts";
 import { grpcStatusOf } from "../decode/grpc.ts";
 import type { Fields, ResponseHead } from "../decode/head.ts";

@@ -3,7 +3,7 @@
  * protocols with which requests go out, so that a check goes the same way; all threads read the result in shared memory.
  */
 import { type Cluster, Host } from "../balance/cluster.ts";
-import type { HealthCheckConfig } from "../config/model.ts";
+import type { HealthCheckConfig } from "./config.ts";
 import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type Check, startCheck } from "./checks.ts";

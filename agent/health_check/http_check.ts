@@ -1,6 +1,6 @@
 /** A host is healthy whose answer to one HTTP request has an expected status. */
 import type { Host } from "../balance/cluster.ts";
-import type { HealthCheckConfig } from "../config/model.ts";
+import type { HealthCheckConfig } from "./config.ts";
 import type { ResponseHead } from "../decode/head.ts";
 import type { CheckResult } from "./health_state.ts";
 import { PooledCheck } from "./pooled_check.ts";

@@ -18,6 +18,7 @@ export abstract class PooledCheck implements Check, UpstreamRequest {
   bodyKind: number = BodyKind.none;
   bodyLength = 0;
   isHead = false;
+  readonly cameByHttp2 = false;
   #stream: UpstreamStream | null = null;
   #waiting = true;
 

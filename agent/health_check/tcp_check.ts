@@ -3,7 +3,7 @@
  * whose answer to what is sent holds what is expected. The connection is closed again.
  */
 import type { Host } from "../balance/cluster.ts";
-import type { HealthCheckConfig } from "../config/model.ts";
+import type { HealthCheckConfig } from "./config.ts";
 import { END_OF_STREAM, FAILED, SocketError, WOULD_BLOCK } from "../sys/socket.ts";
 import { Connector, type UpstreamChannel } from "../upstream/connector.ts";
 import { Connection } from "../worker/connection.ts";

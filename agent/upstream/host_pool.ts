@@ -59,7 +59,7 @@ export class HostPool implements ConnectOwner {
     if (this.#byAuthority !== null) {
       return this.#poolFor(this.#byAuthority, hostOf(request.head))?.request(request) ?? false;
     }
-    if (request.upgrade !== "" && this.#mayMultiplex && this.#declinesUpgrades) return this.#requestHttp1(request);
+    if (this.#goesByHttp1(request)) return this.#requestHttp1(request);
     const { circuitBreakers, slot } = this.#cluster.config;
     if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
     const shared = this.#withRoom(request);
@@ -82,6 +82,13 @@ export class HostPool implements ConnectOwner {
     return true;
   }
 
+  /** Whether HTTP/2 is there, but not for this request. */
+  #goesByHttp1(request: UpstreamRequest): boolean {
+    if (!this.#mayMultiplex) return false;
+    return (request.upgrade !== "" && this.#declinesUpgrades) ||
+      (this.#cluster.config.usesDownstreamProtocol === true && !request.cameByHttp2);
+  }
+
   #requestHttp1(request: UpstreamRequest): boolean {
     this.#http1 ??= new HostPool(this.#host, true, this.#authority);
     return this.#http1.request(request);
@@ -100,7 +107,7 @@ export class HostPool implements ConnectOwner {
   /** A connection is free: for the first time or again. */
   release(connection: Http1ClientConnection): void {
     const limit = this.#cluster.config.maxRequestsPerConnection;
-    const spent = limit > 0 && connection.requests >= limit;
+    const spent = (limit > 0 && connection.requests >= limit) || connection.tooOld;
     if (spent || isOutdated(connection.channel) || (this.#draining && this.#waiting.length === 0)) {
       connection.close();
       return;
@@ -128,7 +135,7 @@ export class HostPool implements ConnectOwner {
     const connection = new Http2ClientConnection(channel, this);
     this.#http2.push(connection);
     this.#serveWaiting();
-    if (this.#draining) this.#retire(connection);
+    if (this.#draining) this.retire(connection);
   }
 
   /** An HTTP/2 connection may have room, or has said what it takes. */
@@ -178,10 +185,11 @@ export class HostPool implements ConnectOwner {
   #startOn(connection: Http2ClientConnection, request: UpstreamRequest): void {
     connection.start(request);
     const limit = this.#cluster.config.maxRequestsPerConnection;
-    if ((limit > 0 && connection.requests >= limit) || isOutdated(connection.channel)) this.#retire(connection);
+    if ((limit > 0 && connection.requests >= limit) || isOutdated(connection.channel)) this.retire(connection);
   }
 
-  #retire(connection: Http2ClientConnection): void {
+  /** The connection takes no more requests, and closes when those it has are done. */
+  retire(connection: Http2ClientConnection): void {
     const index = this.#http2.indexOf(connection);
     if (index >= 0) this.#http2.splice(index, 1);
     connection.drain();
@@ -213,7 +221,7 @@ export class HostPool implements ConnectOwner {
     this.#http1?.drain();
     this.#draining = true;
     for (const connection of this.#idle.splice(0)) connection.close();
-    for (const connection of [...this.#http2]) this.#retire(connection);
+    for (const connection of [...this.#http2]) this.retire(connection);
   }
 
   /** Connections made with the certificate of before are not used again. */
@@ -224,7 +232,7 @@ export class HostPool implements ConnectOwner {
       if (isOutdated(connection.channel)) connection.close();
     }
     for (const connection of [...this.#http2]) {
-      if (isOutdated(connection.channel)) this.#retire(connection);
+      if (isOutdated(connection.channel)) this.retire(connection);
     }
   }
 

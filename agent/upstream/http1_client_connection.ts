@@ -40,6 +40,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   /** Requests carried so far. */
   requests = 0;
   idleSince: number;
+  readonly #madeAt: number;
   /** Interim responses to the current request. */
   #interims = 0;
   #state: State = State.free;
@@ -59,7 +60,14 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     this.#head = thread.responseHead;
     this.#partial = new ByteQueue(thread.slabs);
     this.idleSince = thread.loop.now;
-    thread.loop.setTimer(this.timer, channel.cluster.config.idleTimeout);
+    this.#madeAt = thread.loop.now;
+    this.#awaitDeadline(0);
+  }
+
+  /** Whether it has lasted as long as a connection may. */
+  get tooOld(): boolean {
+    const { maxConnectionDuration } = this.channel.cluster.config;
+    return maxConnectionDuration !== undefined && this.thread.loop.now - this.#madeAt >= maxConnectionDuration;
   }
 
   get link(): UpstreamLink {
@@ -260,8 +268,20 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   protected override onDeadline(): void {
     // One timer serves all idle periods: it looks when the current one began.
     const { idleTimeout } = this.channel.cluster.config;
-    const idleFor = this.#state === State.free ? this.thread.loop.now - this.idleSince : 0;
-    if (idleTimeout > 0 && idleFor >= idleTimeout) this.close();
-    else if (idleTimeout > 0) this.thread.loop.setTimer(this.timer, idleTimeout - idleFor);
+    const free = this.#state === State.free;
+    const idleFor = free ? this.thread.loop.now - this.idleSince : 0;
+    if ((idleTimeout > 0 && idleFor >= idleTimeout) || (free && this.tooOld)) this.close();
+    else this.#awaitDeadline(idleFor);
+  }
+
+  /** Its age counts while it is in use only when it becomes free. */
+  #awaitDeadline(idleFor: number): void {
+    const { idleTimeout, maxConnectionDuration } = this.channel.cluster.config;
+    const idle = idleTimeout > 0 ? idleTimeout - idleFor : Infinity;
+    const life = maxConnectionDuration === undefined || this.tooOld
+      ? Infinity
+      : maxConnectionDuration - (this.thread.loop.now - this.#madeAt);
+    const next = Math.min(idle, life);
+    if (next < Infinity) this.thread.loop.setTimer(this.timer, next);
   }
 }

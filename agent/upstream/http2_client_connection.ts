@@ -3,6 +3,7 @@ import { Http2Connection } from "../decode/http2/connection.ts";
 import { ErrorCode, Limit, preface, Setting } from "../decode/http2/protocol.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
 import type { UpstreamChannel } from "./connector.ts";
+import { Keepalive } from "./http2_keepalive.ts";
 import { Http2ClientStream } from "./http2_client_stream.ts";
 import type { HostPool } from "./host_pool.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
@@ -16,6 +17,8 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   /** Requests carried so far. */
   requests = 0;
   readonly #ownLimit: number;
+  readonly #madeAt: number;
+  readonly #keepalive: Keepalive | null;
   #nextStream = 1;
   #idleSince: number;
 
@@ -25,9 +28,22 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
     this.#ownLimit = channel.cluster.config.http2?.maxConcurrentStreams ?? lastStreamNumber;
     this.out.appendAll(preface);
     this.greet(Setting.enablePush, 0);
-    const { idleTimeout } = channel.cluster.config;
-    const first = Math.min(idleTimeout > 0 ? idleTimeout : Infinity, Limit.settingsTimeout);
-    this.thread.loop.setTimer(this.timer, first);
+    this.#madeAt = this.#idleSince;
+    this.thread.loop.setTimer(this.timer, Math.min(this.#untilDeadline, Limit.settingsTimeout));
+    const keepalive = channel.cluster.config.http2?.keepalive;
+    this.#keepalive = keepalive === undefined ? null : new Keepalive(this.thread.loop, keepalive, {
+      ping: () => this.#ping(),
+      unanswered: () => this.fail(),
+    });
+  }
+
+  #ping(): void {
+    this.frames.ping();
+    this.scheduleFlush();
+  }
+
+  protected override onPingAck(): void {
+    this.#keepalive?.answered();
   }
 
   /** Whether another request can be given to it now. */
@@ -103,6 +119,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   }
 
   protected override onClose(failed: boolean): void {
+    this.#keepalive?.stop();
     this.pool.http2Closed(this);
     super.onClose(failed);
   }
@@ -110,10 +127,15 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   protected override onDeadline(): void {
     // Requests may wait to hear what the peer takes (and a peer that never says it speaks no HTTP/2).
     if (!this.peer.received) return this.connectionError(ErrorCode.settingsTimeout);
-    const { idleTimeout } = this.channel.cluster.config;
-    if (idleTimeout <= 0) return;
-    const idleFor = this.streams.size === 0 ? this.thread.loop.now - this.#idleSince : 0;
-    if (idleFor >= idleTimeout) return this.drain();
-    this.thread.loop.setTimer(this.timer, idleTimeout - idleFor);
+    if (this.#untilDeadline <= 0) return this.pool.retire(this);
+    if (this.#untilDeadline < Infinity) this.thread.loop.setTimer(this.timer, this.#untilDeadline);
+  }
+
+  /** Until it has been idle or has lasted for too long. */
+  get #untilDeadline(): number {
+    const { idleTimeout, maxConnectionDuration = Infinity } = this.channel.cluster.config;
+    const { now } = this.thread.loop;
+    const idleFor = this.streams.size === 0 ? now - this.#idleSince : 0;
+    return Math.min(idleTimeout > 0 ? idleTimeout - idleFor : Infinity, maxConnectionDuration - (now - this.#madeAt));
   }
 }

@@ -31,6 +31,8 @@ export interface UpstreamRequest {
   /** Whether the request has been received whole. */
   readonly requestComplete: boolean;
   readonly isHead: boolean;
+  /** Whether the caller speaks HTTP/2. */
+  readonly cameByHttp2: boolean;
 
   onConnectFailure(failure: ConnectFailure): void;
   /** A stream has taken the request and sent what there is of it. */

@@ -1,12 +1,15 @@
 /** Connection pool settings as Envoy's circuit breakers, timeouts, keep-alive and HTTP protocol options. */
-import { create } from "@bufbuild/protobuf";
-import { type Any, durationFromMs } from "@bufbuild/protobuf/wkt";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Any, type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionPoolSettings } from "../istio/types.ts";
 import { parseDuration } from "../istio/duration.ts";
+import type { MeshSettings, Protocol } from "../mesh.ts";
+import type { Http2ProtocolOptionsSchema } from "../xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from "../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { isHttp, isHttp2 } from "./protocol.ts";
 import type { EffectivePolicy } from "./traffic_policy.ts";
 import { packAny } from "../xds/resources.ts";
 
@@ -18,12 +21,33 @@ const MAX_CONCURRENT_STREAMS = 2 ** 30;
 
 const HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+/** Which HTTP upstream connections speak: one of the two, or the one that the caller speaks. */
+export type HttpVersion = "HTTP/1.1" | "HTTP/2" | "client's";
+
 /** How upstream connections speak HTTP. */
 export interface UpstreamProtocol {
-  http2: boolean;
+  version: HttpVersion;
   /** Whether the host of a request is the server name of TLS, and whether the certificate must be for it. */
   autoSni?: boolean;
   autoSanValidation?: boolean;
+}
+
+/**
+ * What connections to a port speak. A rule's upgrade goes before the mesh's, which is only for ports that are said to
+ * speak HTTP.
+ */
+export function httpVersion(
+  protocol: Protocol,
+  settings: ConnectionPoolSettings | undefined,
+  meshPolicy: MeshSettings["h2UpgradePolicy"],
+): HttpVersion {
+  const { h2UpgradePolicy = "DEFAULT", useClientProtocol = false } = settings?.http ?? {};
+  if (useClientProtocol && isHttp(protocol)) return "client's";
+  if (isHttp2(protocol)) return "HTTP/2";
+  const upgrades = h2UpgradePolicy === "DEFAULT"
+    ? meshPolicy === "UPGRADE" && protocol === "HTTP"
+    : h2UpgradePolicy === "UPGRADE" && isHttp(protocol);
+  return upgrades ? "HTTP/2" : "HTTP/1.1";
 }
 
 /**
@@ -72,31 +96,61 @@ export function connectionPoolFields(
 /** Empty where Envoy's defaults, HTTP/1.1 among them, are what is wanted. */
 function protocolOptions(
   settings: ConnectionPoolSettings | undefined,
-  { http2, autoSni = false, autoSanValidation = false }: UpstreamProtocol,
+  { version, autoSni = false, autoSanValidation = false }: UpstreamProtocol,
   errorCodes: readonly number[],
 ): Record<string, Any> {
   const idleTimeout = settings?.http?.idleTimeout ?? settings?.tcp?.idleTimeout;
   const maxRequests = settings?.http?.maxRequestsPerConnection || undefined;
+  const maxConnectionDuration = settings?.tcp?.maxConnectionDuration;
   const byAuthority = autoSni || autoSanValidation;
-  const plain = !http2 && !byAuthority && errorCodes.length === 0;
-  if (plain && idleTimeout === undefined && maxRequests === undefined) return {};
+  const anyCommon = idleTimeout !== undefined || maxRequests !== undefined || maxConnectionDuration !== undefined;
+  if (version === "HTTP/1.1" && !byAuthority && errorCodes.length === 0 && !anyCommon) return {};
   const options: HttpProtocolOptions = create(HttpProtocolOptionsSchema, {
-    commonHttpProtocolOptions: idleTimeout === undefined && maxRequests === undefined ? undefined : {
-      idleTimeout: idleTimeout === undefined ? undefined : durationFromMs(parseDuration(idleTimeout)),
+    commonHttpProtocolOptions: !anyCommon ? undefined : {
+      idleTimeout: durationOf(idleTimeout),
       maxRequestsPerConnection: maxRequests,
+      maxConnectionDuration: durationOf(maxConnectionDuration),
     },
     upstreamHttpProtocolOptions: byAuthority ? { autoSni, autoSanValidation } : undefined,
     outlierDetection: errorCodes.length === 0 ? undefined : errorDetection(errorCodes),
-    upstreamProtocolOptions: {
-      case: "explicitHttpConfig",
-      value: {
-        protocolConfig: http2
-          ? { case: "http2ProtocolOptions", value: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS } }
-          : { case: "httpProtocolOptions", value: {} },
-      },
-    },
+    upstreamProtocolOptions: upstreamProtocolOptions(version, http2Options(settings)),
   });
   return { [HTTP_PROTOCOL_OPTIONS]: packAny(HttpProtocolOptionsSchema, options) };
+}
+
+type Http2Options = MessageInitShape<typeof Http2ProtocolOptionsSchema>;
+
+function upstreamProtocolOptions(version: HttpVersion, http2: Http2Options) {
+  if (version === "client's") {
+    return {
+      case: "useDownstreamProtocolConfig" as const,
+      value: { httpProtocolOptions: {}, http2ProtocolOptions: http2 },
+    };
+  }
+  return {
+    case: "explicitHttpConfig" as const,
+    value: {
+      protocolConfig: version === "HTTP/2"
+        ? { case: "http2ProtocolOptions" as const, value: http2 }
+        : { case: "httpProtocolOptions" as const, value: {} },
+    },
+  };
+}
+
+/** As in Istio, only connections of HTTP/2 have them. */
+function http2Options(settings: ConnectionPoolSettings | undefined): Http2Options {
+  const { maxConcurrentStreams, http2KeepAlive } = settings?.http ?? {};
+  return {
+    maxConcurrentStreams: maxConcurrentStreams || MAX_CONCURRENT_STREAMS,
+    connectionKeepalive: http2KeepAlive === undefined ? undefined : {
+      interval: durationOf(http2KeepAlive.interval),
+      timeout: durationOf(http2KeepAlive.timeout),
+    },
+  };
+}
+
+function durationOf(text: string | undefined): Duration | undefined {
+  return text === undefined ? undefined : durationFromMs(parseDuration(text));
 }
 
 /** These statuses are errors for outlier detection, and no others. */

@@ -18,11 +18,11 @@ import { TlsInspectorSchema } from "../xds/gen/envoy/extensions/filters/listener
 import { clusterName, serverName } from "../xds/names.ts";
 import type { WorkloadNode, WorkloadPort } from "../xds/node.ts";
 import { packAny } from "../xds/resources.ts";
-import { connectionPoolFields } from "./connection_pool.ts";
+import { connectionPoolFields, httpVersion } from "./connection_pool.ts";
 import { inboundHttp } from "./http_connection_manager.ts";
 import { selects } from "./labels.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
-import { isHttp, isHttp2, portProtocol } from "./protocol.ts";
+import { isHttp, portProtocol } from "./protocol.ts";
 import { effectivePolicy } from "./traffic_policy.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { DOWNSTREAM_MUTUAL_TLS, DOWNSTREAM_MUTUAL_TLS_TCP, MUTUAL_TLS_ALPN } from "./transport_socket.ts";
@@ -164,11 +164,14 @@ function inboundCluster(mesh: Mesh, node: WorkloadNode, port: WorkloadPort, host
   const service = mesh.services.get(hostname);
   const rules = service === undefined ? undefined : meshIndex(mesh).rulesFor(service, node);
   const policy = effectivePolicy(rules?.trafficPolicy, undefined, port.number);
-  const http2 = isHttp2(portProtocol(port.name, port.protocol));
+  // Upgrades are for callers.
+  const version = httpVersion(portProtocol(port.name, port.protocol), {
+    http: { useClientProtocol: policy.connectionPool?.http?.useClientProtocol },
+  }, undefined);
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-    ...connectionPoolFields({ connectionPool: policy.connectionPool }, mesh.settings.connectTimeout, { http2 }),
+    ...connectionPoolFields({ connectionPool: policy.connectionPool }, mesh.settings.connectTimeout, { version }),
     loadAssignment: {
       clusterName: name,
       endpoints: [{

@@ -11,7 +11,7 @@ import {
   ClusterSchema,
 } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { clusterName, serverName } from "../xds/names.ts";
-import { connectionPoolFields } from "./connection_pool.ts";
+import { connectionPoolFields, httpVersion } from "./connection_pool.ts";
 import { hashingFields } from "./consistent_hash.ts";
 import type { RuleSet } from "./destination_rules.ts";
 import { dnsDiscovery, isResolvedByProxies } from "./dns_cluster.ts";
@@ -19,7 +19,7 @@ import { inlineEndpoints } from "./endpoints.ts";
 import { serviceIdentities } from "./identity.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { isLocalityWeighted, localityLbSetting } from "./locality.ts";
-import { isHttp, isHttp2 } from "./protocol.ts";
+import { isHttp } from "./protocol.ts";
 import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
 import { ADS, autoMutualTls, upstreamMutualTls, upstreamTls } from "./transport_socket.ts";
 import type { CompileWarning } from "./warning.ts";
@@ -46,6 +46,7 @@ export function outboundClusters(service: Service, rules: RuleSet, settings: Mes
     settings.trustDomain,
     settings.localityLbSetting,
     settings.dnsRefreshRate,
+    settings.h2UpgradePolicy,
   ]);
   let clusters = bySettings.get(key);
   if (clusters === undefined) bySettings.set(key, clusters = compile(service, rules, settings));
@@ -91,12 +92,13 @@ function compileCluster(name: string, input: ClusterInput): Cluster {
   const subset = rules.subsets.get(input.subset);
   const rule = subset?.rule ?? rules.rules.find((candidate) => candidate.spec.trafficPolicy === rules.trafficPolicy);
   const policy = effectivePolicy(rules.trafficPolicy, subset?.subset.trafficPolicy, port.number);
+  const version = httpVersion(port.protocol, policy.connectionPool, settings.h2UpgradePolicy);
   return create(ClusterSchema, {
     name,
     ...discovery(name, input),
     ...loadBalancing(policy.loadBalancer),
     ...connectionPoolFields(policy, settings.connectTimeout, {
-      http2: isHttp2(port.protocol),
+      version,
       ...namesByAuthority(policy.tls, port.protocol),
     }),
     outlierDetection: policy.outlierDetection === undefined ? undefined : outlierDetection(policy.outlierDetection),
@@ -105,7 +107,7 @@ function compileCluster(name: string, input: ClusterInput): Cluster {
       healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
       localityConfigSpecifier: localityConfig(policy, settings),
     },
-    ...transportSocketFields(input, policy),
+    ...transportSocketFields(input, policy, version === "HTTP/2" ? "HTTP2" : port.protocol),
     metadata: { filterMetadata: { istio: istioMetadata(input, rule) } },
   });
 }
@@ -120,16 +122,21 @@ function discovery(name: string, { service, port, subset, rules, settings }: Clu
   };
 }
 
-function transportSocketFields({ service, port, subset, identities }: ClusterInput, { tls }: EffectivePolicy) {
+/** @param protocol what connections speak */
+function transportSocketFields(
+  { service, port, subset, identities }: ClusterInput,
+  { tls }: EffectivePolicy,
+  protocol: Protocol,
+) {
   if (tls?.mode === "DISABLE") return {};
   const mutualTls = (sni: string | undefined, subjectAltNames: readonly string[] | undefined) =>
     upstreamMutualTls({
       sni: sni || serverName(port.number, subset, service.hostname),
       subjectAltNames: subjectAltNames?.length ? subjectAltNames : identities,
-      protocol: port.protocol,
+      protocol,
     });
   if (tls?.mode === "ISTIO_MUTUAL") return { transportSocket: mutualTls(tls.sni, tls.subjectAltNames) };
-  if (tls?.mode === "SIMPLE" || tls?.mode === "MUTUAL") return { transportSocket: upstreamTls(tls, port.protocol) };
+  if (tls?.mode === "SIMPLE" || tls?.mode === "MUTUAL") return { transportSocket: upstreamTls(tls, protocol) };
   if (service.location === "MESH_EXTERNAL") return {};
   return { transportSocketMatches: autoMutualTls(mutualTls(undefined, undefined)) };
 }

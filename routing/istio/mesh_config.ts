@@ -38,6 +38,7 @@ interface InForce {
   accessLogFormat?: string;
   pathNormalization?: { normalization?: "DEFAULT" | PathNormalization };
   localityLbSetting?: LocalityLbSetting;
+  h2UpgradePolicy?: "DO_NOT_UPGRADE" | "UPGRADE";
   defaultConfig?: { gatewayTopology?: { numTrustedProxies?: number } };
 }
 
@@ -57,7 +58,6 @@ const notInForce = [
   "enablePrometheusMerge",
   "enableTracing",
   "extensionProviders",
-  "h2UpgradePolicy",
   "hboneIdleTimeout",
   "inboundClusterStatName",
   "inboundTrafficPolicy",
@@ -136,6 +136,7 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
     normalization: enumeration("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"),
   }),
   localityLbSetting,
+  h2UpgradePolicy: enumeration("DO_NOT_UPGRADE", "UPGRADE"),
   defaultConfig,
   ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
     [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
@@ -188,6 +189,7 @@ function settingsOf(config: InForce): MeshSettings {
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
     ...(normalization === undefined || normalization === "DEFAULT" ? {} : { pathNormalization: normalization }),
     ...(config.localityLbSetting === undefined ? {} : { localityLbSetting: config.localityLbSetting }),
+    ...(config.h2UpgradePolicy === undefined ? {} : { h2UpgradePolicy: config.h2UpgradePolicy }),
     ...(numTrustedProxies === undefined ? {} : { gatewayTopology: { numTrustedProxies } }),
   };
 }

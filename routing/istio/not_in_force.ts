@@ -35,11 +35,6 @@ const gateway: NotInForce[] = [
 const trafficPolicy: NotInForce[] = [
   { field: "loadBalancer.simple", values: /^PASSTHROUGH$/ },
   { field: "loadBalancer.zoneAwareLbSetting" },
-  { field: "connectionPool.tcp.maxConnectionDuration" },
-  { field: "connectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
-  { field: "connectionPool.http.useClientProtocol", values: yes },
-  { field: "connectionPool.http.maxConcurrentStreams" },
-  { field: "connectionPool.http.http2KeepAlive" },
   { field: "outlierDetection.consecutiveErrors" },
 ];
 

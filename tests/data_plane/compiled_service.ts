@@ -48,7 +48,7 @@ export class CompiledService implements AsyncDisposable {
   private constructor(
     readonly proxy: TestProxy,
     readonly options: ServiceOptions,
-    httpProxy: { address: string; port: number },
+    readonly httpProxy: { address: string; port: number },
   ) {
     const { locality = "", labels = {} } = options;
     this.#http = Deno.createHttpClient({ proxy: { url: `http://${httpProxy.address}:${httpProxy.port}` } });

@@ -8,10 +8,14 @@ import { RoutingPriority, type TransportSocket } from "../../../routing/xds/gen/
 import type { TcpKeepalive } from "../../../routing/xds/gen/envoy/config/core/v3/address_pb.ts";
 import type { RetryBudget } from "../../../routing/resilience/retry.ts";
 import type { CircuitBreakers_Thresholds_RetryBudget } from "../../../routing/xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
-import { HttpProtocolOptionsSchema } from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import {
+  type HttpProtocolOptions,
+  HttpProtocolOptionsSchema,
+} from "../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type { Http2ProtocolOptions } from "../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
-import type { ClusterConfig, DnsConfig, SecretConfig } from "../model.ts";
+import type { ClusterConfig, DnsConfig, SecretConfig, UpstreamTlsConfig } from "../model.ts";
 import { dnsConfig, isResolved } from "./dns.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
 import { errorStatuses } from "./error_statuses.ts";
@@ -42,6 +46,8 @@ const protocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 /** Envoy: 2^31 - 1. */
 const defaultConcurrentStreams = 2147483647;
 const defaultIdleTimeout = 3_600_000;
+/** Envoy: percent. */
+const defaultKeepaliveJitter = 15;
 
 /** @throws {UnsupportedConfigurationError} */
 export function translateCluster(resource: Cluster): TranslatedCluster {
@@ -54,6 +60,10 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
   const http = httpOptions(resource, place.field("typed_extension_protocol_options"));
   const errors = errorStatuses(resource.typedExtensionProtocolOptions[protocolOptions], place.key(protocolOptions));
+  const socket = transportSocket(resource.transportSocket, place.field("transport_socket"), secrets);
+  // As Envoy falls back to it: who speaks HTTP/2 says so, where the configuration is silent.
+  const offering = (tls: UpstreamTlsConfig | null) =>
+    tls === null || tls.alpn.length > 0 || http.http2 === undefined ? tls : { ...tls, alpn: ["h2"] };
   const cluster: SlotlessCluster = {
     name,
     type,
@@ -63,14 +73,19 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
       const at = place.field("transport_socket_matches").item(index);
       return {
         match: textValues(match, at.field("match")),
-        tls: upstreamTls(transportSocket, at.field("transport_socket"), secrets),
+        tls: offering(upstreamTls(transportSocket, at.field("transport_socket"), secrets)),
       };
     }),
-    ...transportSocket(resource.transportSocket, place.field("transport_socket"), secrets),
+    ...socket,
+    tls: offering(socket.tls),
     circuitBreakers: circuitBreakers(resource, place.field("circuit_breakers")),
     ...http,
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
-    ...healthCheck(resource.healthChecks, http.http2 !== undefined, place.field("health_checks")),
+    ...healthCheck(
+      resource.healthChecks,
+      http.http2 !== undefined && !http.usesDownstreamProtocol,
+      place.field("health_checks"),
+    ),
     outlierDetection: outlierDetection(resource.outlierDetection, errors, place.field("outlier_detection")),
     service: serviceOf(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),
@@ -142,7 +157,14 @@ function httpOptions(
   place: Place,
 ): Pick<
   ClusterConfig,
-  "autoSni" | "autoSanValidation" | "maxRequestsPerConnection" | "idleTimeout" | "maxStreamDuration" | "http2"
+  | "autoSni"
+  | "autoSanValidation"
+  | "maxRequestsPerConnection"
+  | "maxConnectionDuration"
+  | "idleTimeout"
+  | "maxStreamDuration"
+  | "http2"
+  | "usesDownstreamProtocol"
 > {
   for (const key of Object.keys(resource.typedExtensionProtocolOptions)) {
     place.key(key).require(key === protocolOptions, "is not implemented");
@@ -151,25 +173,17 @@ function httpOptions(
   if (any === undefined) return { maxRequestsPerConnection: 0, idleTimeout: defaultIdleTimeout };
   const at = place.key(protocolOptions);
   const options = unpack(any, HttpProtocolOptionsSchema, at);
-  const protocol = options.upstreamProtocolOptions.case === "explicitHttpConfig"
-    ? options.upstreamProtocolOptions.value.protocolConfig
-    : undefined;
-  if (protocol?.case !== "httpProtocolOptions" && protocol?.case !== "http2ProtocolOptions") {
-    at.refuse("want explicit_http_config with http_protocol_options or http2_protocol_options");
-  }
   const common = options.commonHttpProtocolOptions;
-  at.field("common_http_protocol_options.max_connection_duration").require(
-    common?.maxConnectionDuration === undefined,
-    "is implemented for callers' connections only",
+  const maxConnectionDuration = milliseconds(
+    common?.maxConnectionDuration,
+    0,
+    at.field("common_http_protocol_options.max_connection_duration"),
   );
   const maxStreamDuration = milliseconds(
     common?.maxStreamDuration,
     0,
     at.field("common_http_protocol_options.max_stream_duration"),
   );
-  const maxConcurrentStreams = protocol?.case === "http2ProtocolOptions"
-    ? protocol.value.maxConcurrentStreams ?? defaultConcurrentStreams
-    : 0;
   return {
     ...(options.upstreamHttpProtocolOptions?.autoSni ? { autoSni: true } : {}),
     ...(options.upstreamHttpProtocolOptions?.autoSanValidation ? { autoSanValidation: true } : {}),
@@ -180,8 +194,44 @@ function httpOptions(
       at.field("common_http_protocol_options.idle_timeout"),
     ),
     ...maxStreamDuration > 0 ? { maxStreamDuration } : {},
-    ...maxConcurrentStreams > 0 ? { http2: { maxConcurrentStreams } } : {},
+    ...maxConnectionDuration > 0 ? { maxConnectionDuration } : {},
+    ...httpVersions(options, at),
   };
+}
+
+/** HTTP/1.1 where neither is set. */
+function httpVersions(
+  { upstreamProtocolOptions: options }: HttpProtocolOptions,
+  place: Place,
+): Pick<ClusterConfig, "http2" | "usesDownstreamProtocol"> {
+  if (options.case === "useDownstreamProtocolConfig") {
+    const http2 = options.value.http2ProtocolOptions;
+    const at = place.field("use_downstream_protocol_config.http2_protocol_options");
+    // Without options for HTTP/2 Envoy has its callers of HTTP/2 served over HTTP/1.1.
+    return http2 === undefined ? {} : { http2: http2Options(http2, at), usesDownstreamProtocol: true };
+  }
+  const protocol = options.case === "explicitHttpConfig" ? options.value.protocolConfig : undefined;
+  if (protocol?.case === "httpProtocolOptions") return {};
+  if (protocol?.case === "http2ProtocolOptions") {
+    return { http2: http2Options(protocol.value, place.field("explicit_http_config.http2_protocol_options")) };
+  }
+  return place.refuse(
+    "want explicit_http_config with http_protocol_options or http2_protocol_options, or use_downstream_protocol_config",
+  );
+}
+
+function http2Options(options: Http2ProtocolOptions, place: Place): NonNullable<ClusterConfig["http2"]> {
+  const { maxConcurrentStreams = defaultConcurrentStreams, connectionKeepalive: keepalive } = options;
+  if (keepalive === undefined) return { maxConcurrentStreams };
+  const at = place.field("connection_keepalive");
+  const interval = milliseconds(keepalive.interval, 0, at.field("interval"));
+  const timeout = positiveMilliseconds(keepalive.timeout, 0, at.field("timeout"));
+  const jitterPercent = keepalive.intervalJitter?.value ?? defaultKeepaliveJitter;
+  at.field("interval_jitter").require(jitterPercent >= 0 && jitterPercent <= 100, "want a percentage");
+  // Without an interval Envoy sends none, so the timeout is for nothing.
+  return interval > 0
+    ? { maxConcurrentStreams, keepalive: { interval, timeout, jitterPercent } }
+    : { maxConcurrentStreams };
 }
 
 /** What is left out takes Linux's defaults. The message counts seconds. */

@@ -217,13 +217,13 @@ const refusals: [string, JsonObject, string][] = [
     "outlier_detection.enforcing_consecutive_5xx",
   ],
   [
-    "the caller's protocol upstream",
+    "a protocol that ALPN decides",
     {
       typedExtensionProtocolOptions: {
-        [options]: { "@type": optionsType, useDownstreamProtocolConfig: {} },
+        [options]: { "@type": optionsType, autoConfig: {} },
       },
     },
-    `typed_extension_protocol_options["${options}"].use_downstream_protocol_config`,
+    `typed_extension_protocol_options["${options}"].auto_config`,
   ],
   [
     "options of another extension",
@@ -260,7 +260,29 @@ Deno.test("takes HTTP/2 towards the hosts, with its limit on streams", () => {
     })).cluster.http2;
   assert.deepEqual(http2({}), { maxConcurrentStreams: 2147483647 });
   assert.deepEqual(http2({ maxConcurrentStreams: 7 }), { maxConcurrentStreams: 7 });
+  assert.deepEqual(http2({ maxConcurrentStreams: 7, connectionKeepalive: { interval: "30s", timeout: "5s" } }), {
+    maxConcurrentStreams: 7,
+    keepalive: { interval: 30_000, timeout: 5000, jitterPercent: 15 },
+  });
   assert.equal(translateCluster(message(ClusterSchema, { name: "c" })).cluster.http2, undefined);
+});
+
+Deno.test("takes the caller's protocol, and the age that connections may have", () => {
+  const { http2, usesDownstreamProtocol, maxConnectionDuration } = translateCluster(message(ClusterSchema, {
+    name: "c",
+    typedExtensionProtocolOptions: {
+      [options]: {
+        "@type": optionsType,
+        useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: { maxConcurrentStreams: 7 } },
+        commonHttpProtocolOptions: { maxConnectionDuration: "60s" },
+      },
+    },
+  })).cluster;
+  assert.deepEqual({ http2, usesDownstreamProtocol, maxConnectionDuration }, {
+    http2: { maxConcurrentStreams: 7 },
+    usesDownstreamProtocol: true,
+    maxConnectionDuration: 60_000,
+  });
 });
 
 Deno.test("translates TLS towards servers outside the mesh: DNS names, this machine's trust, versions, sessions", () => {

@@ -7,7 +7,7 @@ import type {
   HealthCheck_TcpHealthCheck,
 } from "../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
 import type { Int64Range } from "../../../routing/xds/gen/envoy/type/v3/range_pb.ts";
-import type { HealthCheckConfig } from "../model.ts";
+import type { HealthCheckConfig } from "../../health_check/config.ts";
 import type { Place } from "./unsupported.ts";
 import { milliseconds, positiveMilliseconds } from "./values.ts";
 

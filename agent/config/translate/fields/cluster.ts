@@ -1,6 +1,7 @@
 /** Implemented fields of clusters. */
 import {
   Http2ProtocolOptionsSchema,
+  KeepaliveSettingsSchema,
   UpstreamHttpProtocolOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import {
@@ -42,6 +43,7 @@ import { Int64RangeSchema } from "../../../../routing/xds/gen/envoy/type/v3/rang
 import {
   HttpProtocolOptions_ExplicitHttpConfigSchema,
   HttpProtocolOptions_OutlierDetectionSchema,
+  HttpProtocolOptions_UseDownstreamHttpConfigSchema,
   HttpProtocolOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { message } from "./message_fields.ts";
@@ -111,7 +113,8 @@ export const clusterFields = [
   message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
   message(
     HttpProtocolOptionsSchema,
-    "common_http_protocol_options explicit_http_config upstream_http_protocol_options outlier_detection",
+    `common_http_protocol_options explicit_http_config use_downstream_protocol_config upstream_http_protocol_options
+     outlier_detection`,
   ),
   message(UpstreamHttpProtocolOptionsSchema, "auto_sni auto_san_validation"),
   message(HttpProtocolOptions_OutlierDetectionSchema, "error_matcher"),
@@ -119,5 +122,7 @@ export const clusterFields = [
   message(MatchPredicate_MatchSetSchema, "rules"),
   message(HttpHeadersMatchSchema, "headers"),
   message(HttpProtocolOptions_ExplicitHttpConfigSchema, "http_protocol_options http2_protocol_options"),
-  message(Http2ProtocolOptionsSchema, "max_concurrent_streams"),
+  message(HttpProtocolOptions_UseDownstreamHttpConfigSchema, "http_protocol_options http2_protocol_options"),
+  message(Http2ProtocolOptionsSchema, "max_concurrent_streams connection_keepalive"),
+  message(KeepaliveSettingsSchema, "interval timeout interval_jitter"),
 ];
