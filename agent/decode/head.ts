@@ -2,10 +2,12 @@
  * A parsed message head: where each part stands in the buffer it was received in. Reused from message to message;
  * valid only until the buffer is read into again.
  */
-import { latin1, sameBytes } from "./characters.ts";
+import { ascii, latin1, sameBytes } from "./characters.ts";
 import { Known, knownCount } from "./known_headers.ts";
 
 export const maximumHeaders = 100;
+
+const headMethod = ascii("HEAD");
 
 /** Four numbers a field: start and end of its name, start and end of its value. */
 const perField = 4;
@@ -133,6 +135,11 @@ export class RequestHead {
 
   get method(): string {
     return latin1(this.fields.bytes, this.methodStart, this.methodEnd);
+  }
+
+  /** Whether the method is HEAD. */
+  get isHead(): boolean {
+    return sameBytes(this.fields.bytes, this.methodStart, this.methodEnd - this.methodStart, headMethod);
   }
 
   get path(): string {

@@ -2,14 +2,14 @@
 
 import { newSlab, type Slab } from "../sys/slab.ts";
 
-const smallestSlab = 16 * 1024;
+const smallestSlab = 4 * 1024;
 /**
  * Bytes of free slabs kept of each size; what comes back beyond is left to the collector, which is slow to see memory
  * that is not its own: what a busy thread needs again at once must be kept.
  */
 const keptPerSize = 16 * 1024 * 1024;
 
-/** Slabs in sizes of powers of two, from 16 KiB. */
+/** Slabs in sizes of powers of two, from 4 KiB. */
 export class SlabPool {
   readonly #free: Slab[][] = [];
   /** Bytes handed out and not given back. */
@@ -31,7 +31,7 @@ export class SlabPool {
 }
 
 function sizeOrder(size: number): number {
-  return size <= smallestSlab ? 0 : 32 - Math.clz32((size - 1) >>> 14);
+  return size <= smallestSlab ? 0 : 32 - Math.clz32((size - 1) >>> 12);
 }
 
 /**

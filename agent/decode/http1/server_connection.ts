@@ -14,7 +14,7 @@ import { preface } from "../http2/protocol.ts";
 import { Http2ServerConnection } from "../http2/server_connection.ts";
 import { activityThreshold, Connection } from "../../worker/connection.ts";
 import type { DataThread } from "../../worker/thread.ts";
-import { ascii, sameBytes } from "../characters.ts";
+import { ascii } from "../characters.ts";
 import { keepsAlive } from "../connection_options.ts";
 import { BodyKind, BodyReader } from "../framing.ts";
 import type { Fields, RequestHead, ResponseHead } from "../head.ts";
@@ -25,7 +25,6 @@ import { CONNECT, upgradeOf, writeSwitchingProtocols } from "./upgrade.ts";
 
 const continueLine = ascii("HTTP/1.1 100 Continue\r\n\r\n");
 const emptyLine = ascii("\r\n");
-const headMethod = ascii("HEAD");
 const continueValue = "100-continue";
 
 /** Where the connection stands on its way to another protocol. */
@@ -183,7 +182,7 @@ export class Http1ServerConnection extends Connection implements DownstreamStrea
   #begin(head: RequestHead): void {
     this.#requests++;
     const { fields } = head;
-    this.isHead = sameBytes(fields.bytes, head.methodStart, head.methodEnd - head.methodStart, headMethod);
+    this.isHead = head.isHead;
     this.#http10 = head.minorVersion === 0;
     this.protocol = this.#http10 ? "HTTP/1.0" : "HTTP/1.1";
     const { maxRequestsPerConnection } = this.link.chain.http;

@@ -57,7 +57,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     // A tunnel has no length (RFC 9113 §8.5).
     if (length === BAD_LENGTH || ((endStream || upgrade !== "") && length > 0)) return this.#malformed();
     this.#remaining = upgrade === "" ? length : NO_LENGTH;
-    this.isHead = head.method === "HEAD";
+    this.isHead = head.isHead;
     if (head.fields.has(Known.expect)) {
       if (head.fields.known(Known.expect)!.toLowerCase() !== continueValue) {
         return this.#refuse(outcomes.expectationFailed, endStream);
