@@ -5,6 +5,9 @@
 import { Epoll } from "../sys/epoll.ts";
 import { type Timer, TimerWheel } from "./timer_wheel.ts";
 
+/** How many turns in a row work that has been put off may wait for further events. */
+const gatheringTurns = 3;
+
 /** The owner of a descriptor in the epoll set. */
 export interface Watcher {
   /** @param events bits of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP. */
@@ -73,7 +76,7 @@ export class EventLoop {
     this.timers.clear(timer);
   }
 
-  /** Runs `work` at the end of this turn, when all its events have been handled. */
+  /** Runs `work` when all events have been handled that are there by then, and at the latest after a few turns. */
   deferToTurnEnd(work: Deferred): void {
     if (work.deferred) return;
     work.deferred = true;
@@ -86,8 +89,9 @@ export class EventLoop {
 
   run(): void {
     const epoll = this.#epoll;
+    let gathered = 0;
     while (this.#running) {
-      const count = epoll.wait(this.timers.timeout(performance.now()));
+      const count = epoll.wait(this.#atTurnEndCount > 0 ? 0 : this.timers.timeout(performance.now()));
       this.now = performance.now();
       this.timers.advance(this.now);
       this.#runDeferred();
@@ -104,6 +108,9 @@ export class EventLoop {
         }
         this.#runDeferred();
       }
+      // What comes in meanwhile may have more for the same write: a system call, a TLS record and a wake-up of the peer.
+      if (this.#atTurnEndCount > 0 && count > 0 && this.#running && gathered++ < gatheringTurns) continue;
+      gathered = 0;
       // Each may call for the other; what is left undone would wait for the next event.
       while (this.#atTurnEndCount > 0) {
         this.#runTurnEnd();

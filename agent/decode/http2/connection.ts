@@ -414,7 +414,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (!this.#budget.admitReply()) this.connectionError(ErrorCode.enhanceYourCalm);
   }
 
-  /** The frames of all streams that a turn of the loop touches go out in one write. */
+  /** The frames of all streams that a turn of the loop, or a few in a row, touch go out in one write. */
   override scheduleFlush(): void {
     this.thread.loop.deferToTurnEnd(this);
   }
