@@ -2,7 +2,7 @@
 import { DynamicTable, EntryField, entryFields } from "./dynamic_table.ts";
 import { badValue, traitsOfField, traitsOfName } from "./field_traits.ts";
 import { copyBytes, type HeaderSink } from "./header_sink.ts";
-import { decodeHuffman, largestDecodedLength } from "./huffman_code.ts";
+import { decodeHuffman, largestDecodedLength } from "../../../http2/huffman_code.ts";
 import { staticBytes, staticCount, staticEntries } from "./static_table.ts";
 
 export const HpackError = {

@@ -6,7 +6,8 @@ import type { ByteQueue } from "../../worker/buffers.ts";
 import { ascii } from "../characters.ts";
 import { DynamicTable, EntryField, entryFields, entryOverhead } from "./dynamic_table.ts";
 import { IndexingHistory, type IndexingPolicy } from "./indexing_policy.ts";
-import { staticBytes, staticCount, staticEntries, staticFields, staticNameIndex } from "./static_table.ts";
+import { staticFields } from "../../../http2/static_fields.ts";
+import { staticBytes, staticCount, staticEntries, staticNameIndex } from "./static_table.ts";
 
 /** Our table is not larger, whatever the peer allows. */
 const largestTable = 4096;

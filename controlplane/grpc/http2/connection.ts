@@ -22,7 +22,7 @@ import {
 } from "./frames.ts";
 import { encodeHeaders, HeaderDecoder, headerListLimit } from "./header_blocks.ts";
 import { HeaderFragments } from "./header_fragments.ts";
-import type { Header } from "./static_table.ts";
+import type { Header } from "./header_blocks.ts";
 import { Http2Stream, type StreamCarrier } from "./stream.ts";
 
 export interface ConnectionOptions {

@@ -1,33 +1,8 @@
 /** HTTP/2's frames on the wire (RFC 9113 §4 and §6): reading them one by one from a stream of bytes, writing them. */
 
-export const FrameType = {
-  data: 0,
-  headers: 1,
-  priority: 2,
-  resetStream: 3,
-  settings: 4,
-  pushPromise: 5,
-  ping: 6,
-  goAway: 7,
-  windowUpdate: 8,
-  continuation: 9,
-} as const;
+import { ErrorCode, FrameFlag as Flag, FrameType } from "../../../http2/constants.ts";
 
-export const Flag = { endStream: 0x1, ack: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
-
-/** RFC 9113 §7. */
-export const ErrorCode = {
-  noError: 0,
-  protocolError: 1,
-  internalError: 2,
-  flowControlError: 3,
-  streamClosed: 5,
-  frameSizeError: 6,
-  refusedStream: 7,
-  cancel: 8,
-  compressionError: 9,
-  enhanceYourCalm: 11,
-} as const;
+export { ErrorCode, Flag, FrameType };
 
 /** Ends the connection with a GOAWAY (RFC 9113 §5.4.1). */
 export class ConnectionError extends Error {

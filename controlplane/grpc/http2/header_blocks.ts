@@ -1,7 +1,10 @@
 /** Header blocks (HPACK, RFC 7541): decoding what clients send, encoding the few headers of answers. */
+import { decodeHuffman, largestDecodedLength } from "../../../http2/huffman_code.ts";
+import { staticFields } from "../../../http2/static_fields.ts";
 import { ConnectionError, ErrorCode } from "./frames.ts";
-import { decodeHuffman } from "./huffman.ts";
-import { type Header, staticFields } from "./static_table.ts";
+
+/** Name and value. */
+export type Header = readonly [name: string, value: string];
 
 /** SETTINGS_HEADER_TABLE_SIZE where nothing else was agreed. */
 const tableSize = 4096;
@@ -140,11 +143,13 @@ class BlockInput {
     const length = this.integer(7);
     const end = this.#at + length;
     if (end > this.bytes.length) throw damaged("a string that goes beyond the block");
-    const raw = this.bytes.subarray(this.#at, end);
+    const start = this.#at;
     this.#at = end;
-    const decoded = isHuffman ? decodeHuffman(raw) : raw;
-    if (decoded === null) throw damaged("a string in no Huffman code");
-    return latin1.decode(decoded);
+    if (!isHuffman) return latin1.decode(this.bytes.subarray(start, end));
+    const text = new Uint8Array(largestDecodedLength(length) + 1);
+    const decoded = decodeHuffman(this.bytes, start, end, text, 0);
+    if (decoded < 0) throw damaged("a string in no Huffman code");
+    return latin1.decode(text.subarray(0, decoded));
   }
 
   #byte(): number {

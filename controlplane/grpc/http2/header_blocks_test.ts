@@ -1,6 +1,5 @@
 import { deepEqual, throws } from "node:assert/strict";
 import { encodeHeaders, HeaderDecoder } from "./header_blocks.ts";
-import { decodeHuffman } from "./huffman.ts";
 
 const hex = (text: string) => Uint8Array.from(text.replaceAll(" ", "").match(/../g)!, (pair) => parseInt(pair, 16));
 
@@ -48,11 +47,4 @@ Deno.test("damaged blocks are refused", () => {
 Deno.test("what is encoded is decoded again", () => {
   const headers = [[":status", "200"], ["grpc-message", "x".repeat(300)], ["empty", ""]] as const;
   deepEqual(new HeaderDecoder().decode(encodeHeaders([...headers])), headers.map((header) => [...header]));
-});
-
-Deno.test("Huffman's code ends in at most seven ones and never with EOS", () => {
-  deepEqual(decodeHuffman(hex("1f")), new TextEncoder().encode("a"));
-  deepEqual(decodeHuffman(hex("1e")), null);
-  deepEqual(decodeHuffman(hex("1f ff")), null);
-  deepEqual(decodeHuffman(hex("ff ff ff ff")), null);
 });

@@ -1,5 +1,5 @@
 /** One stream of a connection, as those see it who answer requests (RFC 9113 §5). */
-import type { Header } from "./static_table.ts";
+import type { Header } from "./header_blocks.ts";
 
 /** What a stream asks of its connection. */
 export interface StreamCarrier {

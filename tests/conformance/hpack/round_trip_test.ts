@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { HpackDecoder } from "../../../agent/decode/hpack/hpack_decoder.ts";
 import { HpackEncoder } from "../../../agent/decode/hpack/hpack_encoder.ts";
 import type { IndexingPolicy } from "../../../agent/decode/hpack/indexing_policy.ts";
-import { staticFields } from "../../../agent/decode/hpack/static_table.ts";
+import { staticFields } from "../../../http2/static_fields.ts";
 import { decodeBlock, encodeList, type Field, fieldsOf } from "./header_lists.ts";
 
 const names = staticFields.map(([name]) => name).filter((name) => !name.startsWith(":") && name !== "cookie");

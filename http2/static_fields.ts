@@ -1,10 +1,7 @@
 /** The static table of HPACK (RFC 7541 Appendix A). */
 
-/** Name and value. */
-export type Header = readonly [name: string, value: string];
-
-/** The entries 1 to 61. */
-export const staticFields: readonly Header[] = [
+/** Name and value of the entries 1 to 61. */
+export const staticFields: readonly (readonly [string, string])[] = [
   [":authority", ""],
   [":method", "GET"],
   [":method", "POST"],
