@@ -1,7 +1,7 @@
 /** One gRPC call on one stream of HTTP/2 (gRPC over HTTP/2): messages in and out, and the status that ends it. */
 import { logger } from "../../log/log.ts";
 import { ErrorCode } from "./http2/frames.ts";
-import type { Header } from "./http2/static_table.ts";
+import type { Header } from "./http2/header_blocks.ts";
 import type { Http2Stream } from "./http2/stream.ts";
 import { frameMessage, MessageReader } from "./messages.ts";
 import { GrpcError, Status } from "./status.ts";

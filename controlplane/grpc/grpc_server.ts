@@ -8,7 +8,7 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { type Caller, GrpcCall, type Method, refuse } from "./grpc_call.ts";
 import { ServerConnection } from "./http2/connection.ts";
-import type { Header } from "./http2/static_table.ts";
+import type { Header } from "./http2/header_blocks.ts";
 import type { Http2Stream } from "./http2/stream.ts";
 import { Status } from "./status.ts";
 

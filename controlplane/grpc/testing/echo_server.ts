@@ -6,7 +6,7 @@ import { TestMesh } from "../../testing/test_mesh.ts";
 import type { CallHandler, GrpcCall } from "../grpc_call.ts";
 import { type GrpcServer, startGrpcServer } from "../grpc_server.ts";
 import { encodeHeaders } from "../http2/header_blocks.ts";
-import type { Header } from "../http2/static_table.ts";
+import type { Header } from "../http2/header_blocks.ts";
 import { unary } from "../unary.ts";
 
 export interface Echo {
