@@ -4,6 +4,7 @@
  * The registry builds it from resources and registrations; `routing/compile/` reads it and never changes it.
  */
 import type { AuthorizationPolicy, PeerAuthentication, RequestAuthentication } from "./istio/security_types.ts";
+import type { Sidecar } from "./istio/sidecar_types.ts";
 import type { DestinationRule, Gateway, LocalityLbSetting, VirtualService } from "./istio/types.ts";
 
 /** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
@@ -110,6 +111,8 @@ export interface Mesh {
   virtualServices: VirtualService[];
   destinationRules: DestinationRule[];
   gateways: Gateway[];
+  /** Absent: none. */
+  sidecars?: Sidecar[];
   /** Security policies; absent: none. */
   peerAuthentications?: PeerAuthentication[];
   requestAuthentications?: RequestAuthentication[];

@@ -6,6 +6,7 @@ import type {
   PeerAuthentication,
   RequestAuthentication,
 } from "../../routing/istio/security_types.ts";
+import type { Sidecar } from "../../routing/istio/sidecar_types.ts";
 import type { DestinationRule, Gateway, Resource, ServiceEntry, VirtualService } from "../../routing/istio/types.ts";
 import type { Mesh, MeshSettings, Service } from "../../routing/mesh.ts";
 import { withMembers } from "./members.ts";
@@ -71,6 +72,7 @@ export class Registry {
       virtualServices: this.#resources.filter(({ kind }) => kind === "VirtualService") as VirtualService[],
       destinationRules: this.#resources.filter(({ kind }) => kind === "DestinationRule") as DestinationRule[],
       gateways: this.#resources.filter(({ kind }) => kind === "Gateway") as Gateway[],
+      sidecars: this.#ofKind<Sidecar>("Sidecar"),
       peerAuthentications: this.#ofKind<PeerAuthentication>("PeerAuthentication"),
       requestAuthentications: this.#ofKind<RequestAuthentication>("RequestAuthentication"),
       authorizationPolicies: this.#ofKind<AuthorizationPolicy>("AuthorizationPolicy"),
@@ -121,6 +123,7 @@ function sameMesh(one: Mesh, other: Mesh): boolean {
     sameItems(one.virtualServices, other.virtualServices) &&
     sameItems(one.destinationRules, other.destinationRules) &&
     sameItems(one.gateways, other.gateways) &&
+    sameItems(one.sidecars ?? [], other.sidecars ?? []) &&
     sameItems(one.peerAuthentications ?? [], other.peerAuthentications ?? []) &&
     sameItems(one.requestAuthentications ?? [], other.requestAuthentications ?? []) &&
     sameItems(one.authorizationPolicies ?? [], other.authorizationPolicies ?? []) &&

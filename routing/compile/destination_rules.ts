@@ -9,6 +9,8 @@ import { exportBreadth, exportedTo } from "./visibility.ts";
 
 /** The client: what of a workload decides which rules it follows. */
 export interface Client {
+  /** Absent: a workload. */
+  type?: "router";
   namespace: string;
   labels: Record<string, string>;
   /** `region/zone/subzone`; absent or empty: unknown. Decides which endpoints are near. */

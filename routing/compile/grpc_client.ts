@@ -36,7 +36,7 @@ export function compileGrpcClient(mesh: Mesh, node: WorkloadNode): ProxySnapshot
   const virtualHosts = new Map(outbound.routes.virtualHosts.map((each) => [each.name, each]));
   const listeners = new Map<string, Listener>();
   const routes = new Map<string, RouteConfiguration>();
-  for (const service of meshIndex(mesh).view(node.namespace).services) {
+  for (const service of meshIndex(mesh).view(node).services) {
     for (const port of service.ports) {
       const name = `${service.hostname}:${port.number}`;
       const virtualHost = virtualHosts.get(name);

@@ -1,6 +1,7 @@
 /** How a workload is reached: by mutual TLS on its agent's inbound port, and in plaintext on its own port. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { ServerTLSSettings } from "../istio/types.ts";
 import type { Mesh } from "../mesh.ts";
 import { resolveHost } from "../istio/host.ts";
 import { type Cluster, Cluster_DiscoveryType, ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
@@ -23,6 +24,8 @@ import { inboundHttp } from "./http_connection_manager.ts";
 import { selects } from "./labels.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
 import { isHttp, portProtocol } from "./protocol.ts";
+import { gatewayTls } from "./gateway/tls.ts";
+import { type IngressPort, ingressPorts } from "./sidecar/ingress.ts";
 import { effectivePolicy } from "./traffic_policy.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { DOWNSTREAM_MUTUAL_TLS, DOWNSTREAM_MUTUAL_TLS_TCP, MUTUAL_TLS_ALPN } from "./transport_socket.ts";
@@ -63,7 +66,7 @@ export function compileInbound(
   const chains: FilterChain[] = [];
   const hostname = node.service === "" ? "" : workloadHostname(mesh, node);
   const subsets = hostname === "" ? [] : subsetsOf(meshIndex(mesh), hostname, node.labels);
-  for (const port of node.ports) {
+  for (const port of ingressPorts(meshIndex(mesh), node)) {
     clusters.push(inboundCluster(mesh, node, port, hostname));
     const served = servedPort(mesh, node, port, hostname, warn);
     if (hostname !== "" && served.mode !== "DISABLE") {
@@ -71,11 +74,14 @@ export function compileInbound(
       chains.push(mutualTlsChain(clusterName("inbound", port.number, "", ""), served, { serverNames }));
     }
     // Where the application itself holds the address, callers outside the mesh reach it without the agent.
-    if (port.targetAddress === node.address && port.targetPort === port.number) continue;
-    const filterChains = ownPortChains(served);
+    const address = port.bind ?? node.address;
+    if (port.targetAddress === address && port.targetPort === port.number) continue;
+    const filterChains = port.tls === undefined || port.origin === undefined
+      ? ownPortChains(served)
+      : ingressTlsChains(served, port.tls, port.origin, warn);
     listeners.push(create(ListenerSchema, {
-      name: `${node.address}_${port.number}`,
-      address: socketAddress(node.address, port.number),
+      name: `${address}_${port.number}`,
+      address: socketAddress(address, port.number),
       trafficDirection: TrafficDirection.INBOUND,
       listenerFilters: filterChains.some(({ transportSocket }) => transportSocket !== undefined) ? [tlsInspector] : [],
       filterChains,
@@ -147,6 +153,27 @@ function ownPortChains(port: ServedPort): FilterChain[] {
   return [mutualTlsChain("mutual-tls", port, { applicationProtocols: MUTUAL_TLS_ALPN }), plaintext];
 }
 
+/** As in Istio, TLS of an ingress listener's own holds where PeerAuthentication switches mutual TLS off for its port. */
+function ingressTlsChains(
+  port: ServedPort,
+  tls: ServerTLSSettings,
+  { sidecar: { metadata: { namespace, name } }, field }: NonNullable<IngressPort["origin"]>,
+  warn: Warn,
+): FilterChain[] {
+  if (port.mode === "DISABLE") {
+    return [create(FilterChainSchema, {
+      name: "ingress-tls",
+      filterChainMatch: { transportProtocol: "tls" },
+      filters: port.filters,
+      transportSocket: gatewayTls(tls, port.http),
+    })];
+  }
+  const message =
+    `is not in force: it needs a PeerAuthentication that says DISABLE for the port, which says ${port.mode}`;
+  warn({ kind: "Sidecar", namespace, name, field: `${field}.tls`, message });
+  return ownPortChains(port);
+}
+
 /** Names of the subsets that the workload is in, in any client's rules: under each of them it may be asked for. */
 function subsetsOf(index: MeshIndex, hostname: string, labels: Record<string, string>): string[] {
   const names = new Set<string>();
@@ -159,19 +186,20 @@ function subsetsOf(index: MeshIndex, hostname: string, labels: Record<string, st
 }
 
 /** The cluster of the application itself. Of a DestinationRule only the connection pool holds here, as in Istio. */
-function inboundCluster(mesh: Mesh, node: WorkloadNode, port: WorkloadPort, hostname: string): Cluster {
+function inboundCluster(mesh: Mesh, node: WorkloadNode, port: IngressPort, hostname: string): Cluster {
   const name = clusterName("inbound", port.number, "", "");
   const service = mesh.services.get(hostname);
   const rules = service === undefined ? undefined : meshIndex(mesh).rulesFor(service, node);
-  const policy = effectivePolicy(rules?.trafficPolicy, undefined, port.number);
+  const connectionPool = port.connectionPool ??
+    effectivePolicy(rules?.trafficPolicy, undefined, port.number).connectionPool;
   // Upgrades are for callers.
   const version = httpVersion(portProtocol(port.name, port.protocol), {
-    http: { useClientProtocol: policy.connectionPool?.http?.useClientProtocol },
+    http: { useClientProtocol: connectionPool?.http?.useClientProtocol },
   }, undefined);
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-    ...connectionPoolFields({ connectionPool: policy.connectionPool }, mesh.settings.connectTimeout, { version }),
+    ...connectionPoolFields({ connectionPool }, mesh.settings.connectTimeout, { version }),
     loadAssignment: {
       clusterName: name,
       endpoints: [{

@@ -24,7 +24,7 @@ export function destinationsFilter(route: readonly RouteDestination[], context: 
     // A weight of 0 among several destinations means none of the connections.
     if (route.length > 1 && !weight) return [];
     const hostname = context.hostname(destination.host);
-    const service = index.service(hostname, client.namespace);
+    const service = index.service(hostname, client);
     const target = destination.port?.number ?? (service?.ports.length === 1 ? service.ports[0].number : port);
     const subset = destination.subset ?? "";
     const at = `[${place}].destination`;

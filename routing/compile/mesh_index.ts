@@ -2,56 +2,72 @@
 import type { Gateway, Metadata } from "../istio/types.ts";
 import type { Mesh, Service } from "../mesh.ts";
 import { type Client, DestinationRuleIndex, type RuleSet } from "./destination_rules.ts";
-import { covering } from "./host_table.ts";
+import { type NamespaceView, viewOfServices } from "./namespace_view.ts";
+import { sidecarView, type ViewSource } from "./sidecar/egress_view.ts";
+import { SidecarIndex } from "./sidecar/sidecar_index.ts";
 import { VirtualServiceIndex } from "./virtual_services.ts";
 import { exportedTo } from "./visibility.ts";
-
-/** What of the registry one namespace sees. */
-export interface NamespaceView {
-  namespace: string;
-  /** By hostname. */
-  services: readonly Service[];
-  /** Hostnames, and every wildcard that covers one of them. */
-  covered: ReadonlySet<string>;
-}
 
 /** The lookups; see {@link meshIndex}. */
 export class MeshIndex {
   readonly mesh: Mesh;
   readonly destinationRules: DestinationRuleIndex;
   readonly virtualServices: VirtualServiceIndex;
+  readonly sidecars: SidecarIndex;
   /** In order of precedence. */
   readonly gateways: readonly Gateway[];
   readonly #services: readonly Service[];
   readonly #views = new Map<string, NamespaceView>();
+  readonly #sidecarViews = new Map<string, NamespaceView>();
+  readonly #clientViews = new WeakMap<Client, NamespaceView>();
 
   constructor(mesh: Mesh) {
     this.mesh = mesh;
     this.#services = [...mesh.services.values()].sort((one, other) => compareText(one.hostname, other.hostname));
     this.destinationRules = new DestinationRuleIndex(mesh, [...mesh.destinationRules].sort(byPrecedence));
     this.virtualServices = new VirtualServiceIndex(mesh, [...mesh.virtualServices].sort(byPrecedence));
+    this.sidecars = new SidecarIndex([...mesh.sidecars ?? []].sort(byPrecedence), mesh.settings.rootNamespace);
     this.gateways = [...mesh.gateways].sort(byPrecedence);
   }
 
-  /** What workloads of a namespace see. */
-  view(namespace: string): NamespaceView {
+  /** What the client sees: of what its namespace sees, what its Sidecar lets through. Shared by clients that see alike. */
+  view(client: Client): NamespaceView {
+    let view = this.#clientViews.get(client);
+    if (view === undefined) this.#clientViews.set(client, view = this.#viewOf(client));
+    return view;
+  }
+
+  #viewOf(client: Client): NamespaceView {
+    const { namespace } = client;
+    const sidecar = this.sidecars.of(client);
+    if (sidecar?.spec.egress === undefined) return this.#namespaceView(namespace);
+    const key = `${namespace} ${sidecar.metadata.namespace}/${sidecar.metadata.name}`;
+    let view = this.#sidecarViews.get(key);
+    if (view === undefined) this.#sidecarViews.set(key, view = sidecarView(sidecar, this.viewSource(namespace)));
+    return view;
+  }
+
+  /** What views that a Sidecar narrows are made from. */
+  viewSource(namespace: string): ViewSource {
+    return {
+      whole: this.#namespaceView(namespace),
+      virtualServices: this.virtualServices.forWorkloads(namespace),
+      domain: this.mesh.settings.domain,
+    };
+  }
+
+  #namespaceView(namespace: string): NamespaceView {
     let view = this.#views.get(namespace);
     if (view === undefined) {
       const services = this.#services.filter((service) => isVisible(service, namespace));
-      const covered = new Set<string>();
-      for (const service of services) {
-        for (const host of covering(service.hostname.toLowerCase())) covered.add(host);
-      }
-      view = { namespace, services, covered };
-      this.#views.set(namespace, view);
+      this.#views.set(namespace, view = viewOfServices(namespace, services));
     }
     return view;
   }
 
-  /** The service of this hostname, if workloads of the namespace see it. */
-  service(hostname: string, namespace: string): Service | undefined {
-    const service = this.mesh.services.get(hostname);
-    return service !== undefined && isVisible(service, namespace) ? service : undefined;
+  /** The service of this hostname, if the client sees it. */
+  service(hostname: string, client: Client): Service | undefined {
+    return this.view(client).byHostname.get(hostname);
   }
 
   /** The DestinationRules that the client follows towards the service. */

@@ -4,8 +4,10 @@ import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { Client } from "./destination_rules.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
+import type { NamespaceView } from "./namespace_view.ts";
 import { outboundClusters } from "./outbound_clusters.ts";
 import { compileOutboundRoutes } from "./outbound_routes.ts";
+import { outboundTrafficPolicy } from "./sidecar/outbound_traffic_policy.ts";
 import type { CompileWarning, Warn } from "./warning.ts";
 
 /** Shared by all workloads that see the mesh alike: never change it. */
@@ -15,12 +17,12 @@ export interface Outbound {
   warnings: readonly CompileWarning[];
 }
 
-const compiled = new WeakMap<MeshIndex, Map<string, Outbound>>();
+const compiled = new WeakMap<NamespaceView, Map<string, Outbound>>();
 
 /** The clusters of every service that the client sees. */
 export function visibleClusters(index: MeshIndex, client: Client, warn: Warn): Map<string, Cluster> {
   const clusters = new Map<string, Cluster>();
-  for (const service of index.view(client.namespace).services) {
+  for (const service of index.view(client).services) {
     const ofService = outboundClusters(service, index.rulesFor(service, client), index.mesh.settings);
     for (const [name, cluster] of ofService.clusters) clusters.set(name, cluster);
     ofService.warnings.forEach(warn);
@@ -28,12 +30,14 @@ export function visibleClusters(index: MeshIndex, client: Client, warn: Warn): M
   return clusters;
 }
 
-/** Compiles for a client; once for all clients of a namespace, unless some rule of the mesh asks for labels. */
+/** Compiles for a client; once for all clients of a namespace that see alike, unless some rule of the mesh asks for labels. */
 export function compileOutbound(mesh: Mesh, client: Client): Outbound {
   const index = meshIndex(mesh);
-  let byClient = compiled.get(index);
-  if (byClient === undefined) compiled.set(index, byClient = new Map());
-  const key = clientKey(index, client);
+  const view = index.view(client);
+  let byClient = compiled.get(view);
+  if (byClient === undefined) compiled.set(view, byClient = new Map());
+  const { egressProxy = "" } = outboundTrafficPolicy(index, client);
+  const key = `${egressProxy} ${clientKey(index, client)}`;
   let outbound = byClient.get(key);
   if (outbound === undefined) byClient.set(key, outbound = compile(index, client));
   return outbound;

@@ -45,7 +45,7 @@ export function routedListeners(
 ): Map<string, Listener> {
   const routed = new Map<string, Listener>();
   if (!index.virtualServices.hasL4Routes) return routed;
-  const { services } = index.view(client.namespace);
+  const { services } = index.view(client);
   const addresses = virtualAddresses(services, range);
   const taken = new Set<string>();
   for (const service of services) {
@@ -68,7 +68,7 @@ export function routedListeners(
 
 function chainsOf(dialled: DialledPort, index: MeshIndex, client: Client, warn: Warn): FilterChain[] {
   const compile = isTls(dialled.port) ? tlsChains : tcpChains;
-  for (const virtualService of index.virtualServices.l4Candidates(dialled.service.hostname, client.namespace)) {
+  for (const virtualService of index.virtualServices.l4Candidates(dialled.service.hostname, index.view(client))) {
     const chains = compile(virtualService, dialled, index, client, warn);
     if (chains.length > 0) return chains;
   }

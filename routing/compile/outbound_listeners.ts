@@ -5,9 +5,11 @@ import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { Filter } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { clusterName } from "../xds/names.ts";
+import type { Client } from "./destination_rules.ts";
 import { outboundHttp } from "./http_connection_manager.ts";
 import { socketAddress } from "./inbound.ts";
-import type { MeshIndex, NamespaceView } from "./mesh_index.ts";
+import type { MeshIndex } from "./mesh_index.ts";
+import type { NamespaceView } from "./namespace_view.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { isHttp } from "./protocol.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
@@ -20,21 +22,21 @@ export interface VirtualListenerOptions {
   lowestPort: number;
 }
 
-/** By view, then by options: all clients of a namespace share them. */
+/** By view, then by options: all clients that see alike share them. */
 const ofViews = new WeakMap<NamespaceView, Map<string, ReadonlyMap<string, Listener>>>();
 
 /**
- * One listener for each port of each service that the namespace sees, on the service's addresses within the agent's
+ * One listener for each port of each service that the client sees, on the service's addresses within the agent's
  * range. Of two services with one address and port the first by hostname keeps it.
  *
  * HTTP ports answer to whatever host a request names, as Istio's do; connections to others go to the service.
  */
 export function virtualListeners(
   index: MeshIndex,
-  namespace: string,
+  client: Client,
   options: VirtualListenerOptions,
 ): ReadonlyMap<string, Listener> {
-  const view = index.view(namespace);
+  const view = index.view(client);
   let byOptions = ofViews.get(view);
   if (byOptions === undefined) ofViews.set(view, byOptions = new Map());
   const key = `${options.range} ${options.lowestPort}`;

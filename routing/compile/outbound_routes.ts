@@ -4,6 +4,10 @@ import { type RouteConfiguration, RouteConfigurationSchema } from "../xds/gen/en
 import { type VirtualHost, VirtualHostSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import type { Client } from "./destination_rules.ts";
 import type { MeshIndex } from "./mesh_index.ts";
+import type { NamespaceView } from "./namespace_view.ts";
+import { connectRoute, defaultRoute } from "./routes.ts";
+import { outboundTrafficPolicy } from "./sidecar/outbound_traffic_policy.ts";
+import { MESH_GATEWAY } from "./virtual_services.ts";
 import { type CompiledVirtualHost, VirtualHostCompiler } from "./virtual_hosts.ts";
 import type { Warn } from "./warning.ts";
 
@@ -33,21 +37,49 @@ const blockAll: VirtualHost = create(VirtualHostSchema, {
 const recent = new WeakMap<VirtualHost, RouteConfiguration[]>();
 const RECENT = 4;
 
-/** Compiles the routes for a client. No domain stands in two virtual hosts: the first keeps it. */
-export function compileOutboundRoutes(index: MeshIndex, client: Client, warn: Warn): RouteConfiguration {
-  const compiler = new VirtualHostCompiler(index, client);
-  const view = index.view(client.namespace);
+/** Which route configuration, and whose hosts are in it. */
+export interface RoutesOf {
+  name: string;
+  view: NamespaceView;
+}
+
+/**
+ * Compiles the routes for a client, by default those of its HTTP proxy port. No domain stands in two virtual hosts: the
+ * first keeps it.
+ */
+export function compileOutboundRoutes(
+  index: MeshIndex,
+  client: Client,
+  warn: Warn,
+  { name, view }: RoutesOf = { name: HTTP_PROXY_ROUTES, view: index.view(client) },
+): RouteConfiguration {
+  const compiler = new VirtualHostCompiler(index, client, MESH_GATEWAY, view);
   const hosts: CompiledVirtualHost[] = [];
   const add = (compiled: ReturnType<VirtualHostCompiler["ofService"]>) => {
     hosts.push(...compiled.hosts);
     compiled.warnings.forEach(warn);
   };
   for (const service of view.services) add(compiler.ofService(service));
-  for (const [host, virtualServices] of index.virtualServices.hosts(client.namespace)) {
+  for (const [host, virtualServices] of index.virtualServices.hosts(view)) {
     if (!view.covered.has(host)) add(compiler.ofHost(host, virtualServices));
   }
-  hosts.push({ virtualHost: blockAll, domains: { own: everyHost, short: [] } });
-  return configuration(withoutRepeatedDomains(hosts));
+  hosts.push({ virtualHost: unknownHosts(index, client), domains: { own: everyHost, short: [] } });
+  return configuration(name, withoutRepeatedDomains(hosts));
+}
+
+const allowAll = new Map<string, VirtualHost>();
+
+/** Where the client's Sidecar names an egress proxy, it gets what nobody else does. */
+function unknownHosts(index: MeshIndex, client: Client): VirtualHost {
+  const { egressProxy } = outboundTrafficPolicy(index, client);
+  if (egressProxy === undefined) return blockAll;
+  let known = allowAll.get(egressProxy);
+  if (known === undefined) {
+    const routes = [defaultRoute({ name: egressProxy, consistentHash: undefined }), connectRoute(egressProxy)];
+    known = create(VirtualHostSchema, { name: "allow_any", domains: everyHost, routes });
+    allowAll.set(egressProxy, known);
+  }
+  return known;
 }
 
 function withoutRepeatedDomains(hosts: readonly CompiledVirtualHost[]): VirtualHost[] {
@@ -66,15 +98,15 @@ function withoutRepeatedDomains(hosts: readonly CompiledVirtualHost[]): VirtualH
   return distinct;
 }
 
-function configuration(virtualHosts: VirtualHost[]): RouteConfiguration {
+function configuration(name: string, virtualHosts: VirtualHost[]): RouteConfiguration {
   const known = recent.get(virtualHosts[0]) ?? [];
   const same = known.find((candidate) =>
-    candidate.virtualHosts.length === virtualHosts.length &&
+    candidate.name === name && candidate.virtualHosts.length === virtualHosts.length &&
     candidate.virtualHosts.every((virtualHost, index) => virtualHost === virtualHosts[index])
   );
   if (same !== undefined) return same;
   const made = create(RouteConfigurationSchema, {
-    name: HTTP_PROXY_ROUTES,
+    name,
     virtualHosts,
     validateClusters: false,
     maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BODY,

@@ -15,6 +15,7 @@ import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { routedListeners } from "./outbound_l4.ts";
 import { virtualListeners } from "./outbound_listeners.ts";
+import { egressListeners } from "./sidecar/egress_listeners.ts";
 import { clusterForEnvoy } from "./stock_envoy.ts";
 import { type CompileWarning, distinctWarnings } from "./warning.ts";
 
@@ -81,11 +82,15 @@ function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     snapshot.routes.set(outbound.routes.name, outbound.routes);
     const listener = httpProxyListener(mesh, node.httpProxy);
     snapshot.listeners.set(listener.name, listener);
+    const warn = (warning: CompileWarning) => warnings.push(warning);
+    const egress = egressListeners(meshIndex(mesh), node, warn);
+    for (const configuration of egress.routes) snapshot.routes.set(configuration.name, configuration);
+    for (const listener of egress.listeners) snapshot.listeners.set(listener.name, listener);
     if (node.vipRange !== undefined) {
       const options = { range: node.vipRange, lowestPort: node.lowestPort ?? 0 };
       const index = meshIndex(mesh);
-      const virtual = virtualListeners(index, node.namespace, options);
-      const routed = routedListeners(virtual, index, node, node.vipRange, (warning) => warnings.push(warning));
+      const virtual = virtualListeners(index, node, options);
+      const routed = routedListeners(virtual, index, node, node.vipRange, warn);
       for (const [name, listener] of [...virtual, ...routed]) snapshot.listeners.set(name, listener);
     }
     warnings.push(...outbound.warnings);

@@ -13,6 +13,7 @@ import type { Client, RuleSet } from "./destination_rules.ts";
 import { type Domains, hostDomains, serviceDomains } from "./domains.ts";
 import { type ListToken, listToken } from "./intern.ts";
 import type { MeshIndex } from "./mesh_index.ts";
+import type { NamespaceView } from "./namespace_view.ts";
 import { isHttp } from "./protocol.ts";
 import type { ResolvedCluster } from "./route_action.ts";
 import { connectRoute, defaultRoute, sourceSignature, virtualServiceRoutes } from "./routes.ts";
@@ -46,12 +47,17 @@ export class VirtualHostCompiler {
   readonly #index: MeshIndex;
   readonly #client: Client;
   readonly #gateway: string;
+  readonly #view: NamespaceView;
 
-  /** @param gateway `mesh`, or the `NAMESPACE/NAME` of the Gateway whose routes these are */
-  constructor(index: MeshIndex, client: Client, gateway = MESH_GATEWAY) {
+  /**
+   * @param gateway `mesh`, or the `NAMESPACE/NAME` of the Gateway whose routes these are
+   * @param view in which rules are looked for
+   */
+  constructor(index: MeshIndex, client: Client, gateway = MESH_GATEWAY, view = index.view(client)) {
     this.#index = index;
     this.#client = client;
     this.#gateway = gateway;
+    this.#view = view;
   }
 
   /**
@@ -62,7 +68,7 @@ export class VirtualHostCompiler {
     const httpPorts = service.ports.filter(({ protocol }) => isHttp(protocol));
     const ports = service.resolution === "NONE" ? httpPorts : service.ports;
     if (ports.length === 0) return { hosts: [], warnings: [] };
-    const candidates = this.#index.virtualServices.candidates(service.hostname, this.#client.namespace);
+    const candidates = this.#index.virtualServices.candidates(service.hostname, this.#view);
     const barePort = httpPorts.find(({ number }) => number === DEFAULT_PORT) ?? httpPorts[0];
     return this.#cached([service, ...candidates], candidates, "", (compilation) => ({
       hosts: ports.map((port) => this.#serviceHost(service, port, port === barePort, candidates, compilation)),
@@ -116,9 +122,9 @@ export class VirtualHostCompiler {
     const signatures = virtualServices.map((virtualService) =>
       sourceSignature(virtualService, this.#client, this.#gateway)
     );
-    const key = [this.#gateway, this.#client.namespace, this.#index.mesh.settings.domain, host, ...signatures].join(
-      " ",
-    );
+    const { name: scope = "" } = this.#index.view(this.#client).scope ?? {};
+    const { domain } = this.#index.mesh.settings;
+    const key = [this.#gateway, this.#client.namespace, scope, domain, host, ...signatures].join(" ");
     const known = entries.get(key);
     if (known !== undefined && this.#holds(known)) return known;
     const compilation = new Compilation(this.#index, this.#client, this.#gateway);
@@ -129,7 +135,7 @@ export class VirtualHostCompiler {
 
   #holds({ destinations }: Entry): boolean {
     for (const [hostname, was] of destinations) {
-      const service = this.#index.service(hostname, this.#client.namespace);
+      const service = this.#index.service(hostname, this.#client);
       if (service !== was.service) return false;
       if (service !== undefined && this.#index.rulesFor(service, this.#client) !== was.rules) return false;
     }
@@ -193,7 +199,7 @@ class Compilation {
     warn: (field: string, message: string) => void,
   ): ResolvedCluster {
     const hostname = resolveHost(destination.host, namespace, this.#index.mesh.settings.domain).toLowerCase();
-    const service = this.#index.service(hostname, this.#client.namespace);
+    const service = this.#index.service(hostname, this.#client);
     const rules = service === undefined ? undefined : this.#index.rulesFor(service, this.#client);
     this.#destinations.set(hostname, { service, rules });
     const target = destination.port?.number ?? (service?.ports.length === 1 ? service.ports[0].number : port);

@@ -4,6 +4,7 @@ import { resolveHost } from "../istio/host.ts";
 import type { Mesh } from "../mesh.ts";
 import { withDelegates } from "./delegates.ts";
 import { HostTable } from "./host_table.ts";
+import type { NamespaceView } from "./namespace_view.ts";
 import { exportBreadth, exportedTo } from "./visibility.ts";
 import type { CompileWarning } from "./warning.ts";
 
@@ -16,6 +17,7 @@ export class VirtualServiceIndex {
   /** Those with TLS or TCP routes. */
   readonly #l4ByHost = new HostTable<VirtualService>();
   readonly #byGateway = new Map<string, VirtualService[]>();
+  readonly #forWorkloads: VirtualService[] = [];
   /** What is wrong with delegations. */
   readonly warnings: readonly CompileWarning[];
   /** Whether some route asks for labels of the source, so that clients of one namespace may differ. */
@@ -34,6 +36,7 @@ export class VirtualServiceIndex {
         else bound.push(virtualService);
       }
       if (!appliesToMesh(virtualService)) continue;
+      this.#forWorkloads.push(virtualService);
       const hosts = new Set(
         (spec.hosts ?? []).map((host) => resolveHost(host, metadata.namespace, mesh.settings.domain).toLowerCase()),
       );
@@ -47,12 +50,12 @@ export class VirtualServiceIndex {
   }
 
   /**
-   * Those that name or cover the host and are visible in the namespace, by precedence: the most specific host first;
+   * Those that name or cover the host and are in the view, by precedence: the most specific host first;
    * for one host, as in Istio, those of the client's namespace alone, then those exported to named namespaces, then
    * the public ones; each of these the oldest first. The first that has a route for the client is the one in force.
    */
-  candidates(host: string, namespace: string): VirtualService[] {
-    return inForce(this.#byHost, host, namespace);
+  candidates(host: string, view: NamespaceView): VirtualService[] {
+    return inForce(this.#byHost, host, view);
   }
 
   /** Whether any rule has TLS or TCP routes for workloads. */
@@ -61,8 +64,13 @@ export class VirtualServiceIndex {
   }
 
   /** The same of those with TLS or TCP routes. */
-  l4Candidates(host: string, namespace: string): VirtualService[] {
-    return inForce(this.#l4ByHost, host, namespace);
+  l4Candidates(host: string, view: NamespaceView): VirtualService[] {
+    return inForce(this.#l4ByHost, host, view);
+  }
+
+  /** Those for workloads that are visible in the namespace. */
+  forWorkloads(namespace: string): VirtualService[] {
+    return this.#forWorkloads.filter((each) => isVisible(each, namespace));
   }
 
   /** Those bound to a gateway (`NAMESPACE/NAME`) and visible in the namespace, by precedence as for one host. */
@@ -70,10 +78,10 @@ export class VirtualServiceIndex {
     return visible(this.#byGateway.get(gateway) ?? [], namespace);
   }
 
-  /** Hosts that VirtualServices visible in the namespace name, with those of exactly this host. */
-  *hosts(namespace: string): Iterable<[string, VirtualService[]]> {
+  /** Hosts that VirtualServices in the view name, with those of exactly this host. */
+  *hosts(view: NamespaceView): Iterable<[string, VirtualService[]]> {
     for (const host of this.#byHost.hosts()) {
-      const applying = visible(this.#byHost.at(host), namespace);
+      const applying = seen(this.#byHost.at(host), view);
       if (applying.length > 0) yield [host, applying];
     }
   }
@@ -91,8 +99,13 @@ export function resolveGateway(gateway: string, namespace: string): string {
   return `${owner}/${name}`;
 }
 
-function inForce(table: HostTable<VirtualService>, host: string, namespace: string): VirtualService[] {
-  return [...table.matches(host.toLowerCase())].flatMap((matching) => visible(matching, namespace));
+function inForce(table: HostTable<VirtualService>, host: string, view: NamespaceView): VirtualService[] {
+  return [...table.matches(host.toLowerCase())].flatMap((matching) => seen(matching, view));
+}
+
+function seen(virtualServices: readonly VirtualService[], { namespace, scope }: NamespaceView): VirtualService[] {
+  const inNamespace = visible(virtualServices, namespace);
+  return scope === undefined ? inNamespace : inNamespace.filter(scope.imports);
 }
 
 /** Whether the rule speaks to workloads: by default it does, and not when it names gateways without `mesh`. */
@@ -100,8 +113,12 @@ function appliesToMesh({ spec }: VirtualService): boolean {
   return spec.gateways === undefined || spec.gateways.length === 0 || spec.gateways.includes(MESH_GATEWAY);
 }
 
+function isVisible({ spec, metadata }: VirtualService, namespace: string): boolean {
+  return exportedTo(spec.exportTo, metadata.namespace, namespace);
+}
+
 function visible(virtualServices: readonly VirtualService[], namespace: string): VirtualService[] {
-  const seen = virtualServices.filter(({ spec, metadata }) => exportedTo(spec.exportTo, metadata.namespace, namespace));
+  const seen = virtualServices.filter((each) => isVisible(each, namespace));
   if (seen.length < 2) return seen;
   const breadth = ({ spec, metadata }: VirtualService) => exportBreadth(spec.exportTo, metadata.namespace);
   return seen.sort((one, other) => breadth(one) - breadth(other));

@@ -8,6 +8,8 @@ export interface CompileWarning {
     | "Gateway"
     | "Service"
     | "ServiceEntry"
+    | "Sidecar"
+    | "Telemetry"
     | "Workload"
     | "AuthorizationPolicy"
     | "RequestAuthentication";

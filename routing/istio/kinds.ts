@@ -7,6 +7,7 @@ import { peerAuthentication } from "./schema/security/peer_authentication.ts";
 import { requestAuthentication } from "./schema/security/request_authentication.ts";
 import { kubernetesService } from "./schema/kubernetes_service.ts";
 import { serviceEntry } from "./schema/service_entry.ts";
+import { sidecar } from "./schema/sidecar.ts";
 import { virtualService } from "./schema/virtual_service.ts";
 import { workloadEntry } from "./schema/workload_entry.ts";
 
@@ -31,7 +32,7 @@ export const kinds: readonly Kind[] = [
   { name: "WorkloadEntry", ...networking, spec: workloadEntry },
   { name: "Service", group: "", versions: ["v1"], spec: kubernetesService },
   { name: "Gateway", ...networking, spec: gateway },
-  { name: "Sidecar", ...networking, spec: null },
+  { name: "Sidecar", ...networking, spec: sidecar },
   { name: "WorkloadGroup", ...networking, spec: null },
   { name: "ProxyConfig", ...networking, versions: ["v1beta1"], spec: null },
   { name: "EnvoyFilter", ...networking, versions: ["v1alpha3"], spec: null },

@@ -23,19 +23,34 @@ const virtualService: NotInForce[] = [
   { field: "http[].retries.retryRemoteLocalities", values: yes },
 ];
 
+const serverTls: NotInForce[] = [
+  { field: "minProtocolVersion", values: olderTls },
+  { field: "maxProtocolVersion", values: olderTls },
+  { field: "insecureSkipVerify", values: yes },
+];
+
 const gateway: NotInForce[] = [
   { field: "servers[].bind", values: /^unix:/ },
   { field: "servers[].defaultEndpoint" },
   { field: "servers[].tls.mode", values: /^AUTO_PASSTHROUGH$/ },
-  { field: "servers[].tls.minProtocolVersion", values: olderTls },
-  { field: "servers[].tls.maxProtocolVersion", values: olderTls },
-  { field: "servers[].tls.insecureSkipVerify", values: yes },
+  ...under("servers[].tls", serverTls),
 ];
 
 const trafficPolicy: NotInForce[] = [
   { field: "loadBalancer.simple", values: /^PASSTHROUGH$/ },
   { field: "loadBalancer.zoneAwareLbSetting" },
   { field: "outlierDetection.consecutiveErrors" },
+];
+
+const sidecar: NotInForce[] = [
+  { field: "ingress[].captureMode", values: /^IPTABLES$/ },
+  { field: "egress[].captureMode", values: /^IPTABLES$/ },
+  { field: "egress[].bind", values: /^unix:/ },
+  ...under("ingress[].tls", serverTls),
+  { field: "ingress[].tls.tlsCertificates[].caCertificates" },
+  // Upgrades are for callers.
+  { field: "ingress[].connectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
+  { field: "inboundConnectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
 ];
 
 const wholePolicy: NotInForce[] = [
@@ -72,6 +87,7 @@ const table: Record<string, NotInForce[]> = {
   VirtualService: virtualService,
   DestinationRule: destinationRule,
   Gateway: gateway,
+  Sidecar: sidecar,
   ServiceEntry: serviceEntry,
   WorkloadEntry: workloadEntry,
   Service: service,
