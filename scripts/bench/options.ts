@@ -1,22 +1,28 @@
 /** The benchmark's command line. */
 import { parseArgs } from "node:util";
-import { type ScenarioName, scenarios } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
+import { scenarios } from "./scenarios/all.ts";
 
 export interface BenchOptions {
   rounds: number;
   /** Of full load, per proxy, number of connections and round. */
   seconds: number;
-  /** Of load at a fixed rate, per proxy. */
+  /** Of load at a constant rate, per proxy and round. */
   rateSeconds: number;
+  /** Of little load or none, per proxy. */
+  lowRateSeconds: number;
+  /** How many are held open at the most. */
+  idleConnections: number;
+  /** Connections of HTTP/1.1 under full load. */
   connections: number[];
-  scenarios: ScenarioName[];
+  scenarios: Scenario[];
   json: string | null;
 }
 
 export const usage =
-  `deno task bench [--quick] [--rounds N] [--seconds N] [--connections N,N,…] [--only a,b,c] [--json FILE]
-  a: one plaintext hop   b: TLS termination   c: mutual TLS between two proxies
-  default: 3 rounds of 3 s with 8, 32 and 128 connections, all scenarios; --quick: 1 round of 1 s with 32`;
+  `deno task bench [--quick] [--rounds N] [--seconds N] [--connections N,N,…] [--only a,b,…] [--json FILE]
+${scenarios.map(({ letter, title }) => `  ${letter}: ${title}`).join("\n")}
+  default: 3 rounds of 2 s with 8, 32 and 128 connections, all scenarios; --quick: 1 round of 1 s with 32`;
 
 /** A flag was not understood; the message says which and what it takes. */
 export class OptionsError extends Error {
@@ -43,14 +49,15 @@ export function readOptions(args: string[]): BenchOptions {
     throw new OptionsError(error instanceof Error ? error.message : String(error));
   }
   const quick = values.quick;
-  const letters = values.only?.split(",") ?? Object.values(scenarios).map(({ letter }) => letter);
   return {
     rounds: values.rounds === undefined ? (quick ? 1 : 3) : count("--rounds", values.rounds),
-    seconds: values.seconds === undefined ? (quick ? 1 : 3) : count("--seconds", values.seconds),
-    rateSeconds: quick ? 2 : 5,
+    seconds: values.seconds === undefined ? (quick ? 1 : 2) : count("--seconds", values.seconds),
+    rateSeconds: quick ? 1 : 3,
+    lowRateSeconds: quick ? 2 : 5,
+    idleConnections: quick ? 1_000 : 10_000,
     connections: values.connections?.split(",").map((value) => count("--connections", value)) ??
       (quick ? [32] : [8, 32, 128]),
-    scenarios: letters.map(scenarioOf),
+    scenarios: values.only?.split(",").map(scenarioOf) ?? scenarios,
     json: values.json ?? null,
   };
 }
@@ -62,8 +69,9 @@ function count(flag: string, value: string): number {
   return Number(value);
 }
 
-function scenarioOf(letter: string): ScenarioName {
-  const found = Object.entries(scenarios).find(([, scenario]) => scenario.letter === letter);
-  if (found === undefined) throw new OptionsError(`--only takes a, b and c, not "${letter}"`);
-  return found[0] as ScenarioName;
+function scenarioOf(letter: string): Scenario {
+  const found = scenarios.find((scenario) => scenario.letter === letter);
+  const known = scenarios.map((scenario) => scenario.letter).join(", ");
+  if (found === undefined) throw new OptionsError(`--only takes letters of ${known}, not "${letter}"`);
+  return found;
 }

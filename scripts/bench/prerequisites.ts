@@ -8,7 +8,7 @@ const needed: Record<string, { args: string[]; debianPackage: string }> = {
   openssl: { args: ["version"], debianPackage: "openssl" },
 };
 
-/** First line of each program's version; missing ones by the Debian package that has them. */
+/** Versions of the programs; missing ones by the Debian package that has them. */
 export function findPrograms(): {
   versions: Record<string, string>;
   missing: { program: string; debianPackage: string }[];
@@ -16,13 +16,20 @@ export function findPrograms(): {
   const versions: Record<string, string> = {};
   const missing: { program: string; debianPackage: string }[] = [];
   for (const [program, { args, debianPackage }] of Object.entries(needed)) {
-    try {
-      const { stdout, stderr } = new Deno.Command(program, { args }).outputSync();
-      const decoder = new TextDecoder();
-      versions[program] = (decoder.decode(stdout) + decoder.decode(stderr)).split("\n")[0].trim();
-    } catch {
-      missing.push({ program, debianPackage });
-    }
+    const found = version(program, args);
+    if (found === null) missing.push({ program, debianPackage });
+    else versions[program] = found;
   }
   return { versions, missing };
+}
+
+/** The first line that a program prints of its version; `null`: it cannot be started. */
+export function version(program: string, args: string[]): string | null {
+  try {
+    const { stdout, stderr } = new Deno.Command(program, { args }).outputSync();
+    const decoder = new TextDecoder();
+    return (decoder.decode(stdout) + decoder.decode(stderr)).trim().split("\n")[0].trim();
+  } catch {
+    return null;
+  }
 }

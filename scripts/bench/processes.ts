@@ -14,14 +14,22 @@ export class StartError extends Error {
 }
 
 const startDeadline = 15_000;
+/** Shell: as many descriptors as scenarios ask for, else as many as this user may have. */
+export const raiseLimit = 'ulimit -n 40000 2>/dev/null || ulimit -n "$(ulimit -Hn)"';
+
+/** How many descriptors a program started here may have. */
+export function descriptorLimit(): number {
+  const { stdout } = new Deno.Command("sh", { args: ["-c", `${raiseLimit}; ulimit -n`], stderr: "null" }).outputSync();
+  return Number(new TextDecoder().decode(stdout));
+}
 
 /**
- * Starts a program and waits until it accepts connections on a loopback port. Throws {@link StartError} when it ends
- * or stays silent instead.
+ * Starts a program, with as many descriptors as it may have, and waits until it accepts connections on a loopback port.
+ * Throws {@link StartError} when it ends or stays silent instead.
  */
 export async function startProgram(name: string, command: string, args: string[], port: number): Promise<Program> {
-  const child = new Deno.Command(command, {
-    args,
+  const child = new Deno.Command("sh", {
+    args: ["-c", `${raiseLimit}; exec "$0" "$@"`, command, ...args],
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "null",

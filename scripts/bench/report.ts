@@ -1,33 +1,38 @@
-/** The benchmark's results: medians over the rounds, as a table and as JSON. */
-import type { Latency } from "./load.ts";
-import { type ScenarioName, scenarios } from "./scenario.ts";
+/** The benchmark's results: medians over the rounds, as tables for README and as JSON. */
+import type { Scenario } from "./scenario.ts";
 
-/** One proxy under full load, once. */
-export interface Sample {
-  scenario: ScenarioName;
+/** One table for each unit. */
+export type Table = "µs/request" | "requests/s" | "ms" | "MiB/CPU second" | "µs/s" | "KiB" | "MiB" | "×";
+
+const headings: Record<Table, string> = {
+  "µs/request": "Processor time per request, in µs",
+  "requests/s": "Requests per second",
+  "ms": "Latency at a constant rate, in ms",
+  "MiB/CPU second": "MiB carried in a second of processor time",
+  "µs/s": "Processor time without a request, in µs per second",
+  "KiB": "Memory, in KiB",
+  "MiB": "Memory, in MiB",
+  "×": "Data threads",
+};
+
+/** One measurement of one proxy. */
+export interface Value {
+  /** Its letter. */
+  scenario: string;
+  table: Table;
+  /** What of the scenario: `32 connections`, `p99`. */
+  row: string;
   proxy: string;
-  connections: number;
   round: number;
-  requestsPerSecond: number;
-  /** Processor time of all the proxy's processes and threads per request. */
-  microsecondsPerRequest: number;
-  errors: number;
-}
-
-/** One proxy under a fixed rate. */
-export interface RateSample extends Latency {
-  scenario: ScenarioName;
-  proxy: string;
-  connections: number;
+  value: number;
 }
 
 export interface Results {
   machine: { processors: number; kernel: string; date: string };
   versions: Record<string, string>;
-  samples: Sample[];
-  rates: RateSample[];
-  /** KiB after all load, of all the proxy's processes. */
-  memory: { scenario: ScenarioName; proxy: string; kibibytes: number }[];
+  values: Value[];
+  /** What readers of the tables need to know of this run. */
+  notes: string[];
   failures: string[];
 }
 
@@ -37,57 +42,53 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Markdown tables. Ratios to nginx are taken within each round, and their median shown. */
-export function markdown(results: Results): string {
-  const load = [
-    "| scenario | connections | proxy | µs CPU/request | × nginx | requests/s |",
-    "| --- | --- | --- | --- | --- | --- |",
-  ];
-  for (const group of grouped(results.samples, ({ scenario, connections }) => `${scenario} ${connections}`)) {
-    const { scenario, connections } = group[0];
-    const peer = new Map(group.filter(({ proxy }) => proxy === "nginx").map((sample) => [sample.round, sample]));
-    for (const own of grouped(group, ({ proxy }) => proxy)) {
-      const ratios = own.flatMap((sample) => {
-        const other = peer.get(sample.round);
-        return other === undefined ? [] : [sample.microsecondsPerRequest / other.microsecondsPerRequest];
-      });
-      load.push(row([
-        title(scenario),
-        String(connections),
-        own[0].proxy,
-        median(own.map((sample) => sample.microsecondsPerRequest)).toFixed(1),
-        ratios.length === 0 ? "" : median(ratios).toFixed(2),
-        median(own.map((sample) => sample.requestsPerSecond)).toFixed(0),
+export function medianOf(values: Value[]): number {
+  return median(values.map(({ value }) => value));
+}
+
+/** How often `others` go into `own`: taken within each round, and the median of that; `null`: they share no round. */
+export function compare(own: Value[], others: Value[]): number | null {
+  const ratios = own.flatMap(({ round, value }) => {
+    const other = others.find((each) => each.round === round);
+    return other === undefined || other.value === 0 ? [] : [value / other.value];
+  });
+  return ratios.length === 0 ? null : median(ratios);
+}
+
+const peers = ["nginx", "HAProxy", "Envoy"];
+
+/** Markdown: a table for each unit, a row for each thing measured, a column for each proxy and two of ratios. */
+export function markdown(results: Results, scenarios: Scenario[]): string {
+  const parts: string[] = [];
+  for (const [table, heading] of Object.entries(headings)) {
+    const values = results.values.filter((value) => value.table === table);
+    if (values.length === 0) continue;
+    const columns = [...peers, "skiff"].filter((name) => values.some(({ proxy }) => proxy === name));
+    const rivals = columns.filter((name) => name === "nginx" || name === "Envoy");
+    parts.push(
+      `${heading}:\n`,
+      cells(["scenario", "", ...columns, ...rivals.map((name) => `skiff ÷ ${name}`)]),
+      cells(["---", "---", ...columns.map(() => "---:"), ...rivals.map(() => "---:")]),
+    );
+    for (const group of Map.groupBy(values, ({ scenario, row }) => `${scenario} ${row}`).values()) {
+      const of = (name: string) => group.filter(({ proxy }) => proxy === name);
+      const title = scenarios.find(({ letter }) => letter === group[0].scenario)?.title ?? "";
+      parts.push(cells([
+        `(${group[0].scenario}) ${title}`,
+        group[0].row,
+        ...columns.map((name) => of(name).length === 0 ? "" : number(medianOf(of(name)))),
+        ...rivals.map((name) => compare(of("skiff"), of(name))?.toFixed(2) ?? ""),
       ]));
     }
+    parts.push("");
   }
-  const rate = [
-    "| scenario | requests/s | connections | proxy | p50 ms | p99 ms | p99.9 ms | RSS MiB |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ...results.rates.map((sample) => {
-      const memory = results.memory.find((m) => m.scenario === sample.scenario && m.proxy === sample.proxy);
-      return row([
-        title(sample.scenario),
-        // A proxy that did not keep up has no latency worth the name.
-        sample.reached < 0.95 * sample.offered ? `${sample.reached} of ${sample.offered}` : String(sample.offered),
-        String(sample.connections),
-        sample.proxy,
-        ...[sample.p50, sample.p99, sample.p999].map((value) => value.toFixed(2)),
-        ((memory?.kibibytes ?? 0) / 1024).toFixed(0),
-      ]);
-    }),
-  ];
-  return [...load, "", ...rate].join("\n");
+  return [...parts, ...results.notes].join("\n");
 }
 
-function row(cells: string[]): string {
-  return `| ${cells.join(" | ")} |`;
+function number(value: number): string {
+  return value >= 1000 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-function title(scenario: ScenarioName): string {
-  return `(${scenarios[scenario].letter}) ${scenarios[scenario].title}`;
-}
-
-function grouped<Item>(items: Item[], key: (item: Item) => string): Item[][] {
-  return [...Map.groupBy(items, key).values()];
+function cells(texts: string[]): string {
+  return `| ${texts.join(" | ")} |`;
 }

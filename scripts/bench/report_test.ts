@@ -1,38 +1,22 @@
 import assert from "node:assert/strict";
-import { markdown, median, type Results, type Sample } from "./report.ts";
+import { markdown, median, type Results, type Value } from "./report.ts";
+import { requestScenarios } from "./scenarios/requests.ts";
+import { judge } from "./targets.ts";
 
-function sample(proxy: string, round: number, microsecondsPerRequest: number): Sample {
-  return {
-    scenario: "plaintext",
-    proxy,
-    connections: 8,
-    round,
-    requestsPerSecond: 1000,
-    microsecondsPerRequest,
-    errors: 0,
-  };
+function value(proxy: string, round: number, cost: number): Value {
+  return { scenario: "a", table: "µs/request", row: "8 connections", proxy, round, value: cost };
 }
 
-function results(samples: Sample[], reached: number): Results {
-  return {
-    machine: { processors: 2, kernel: "", date: "" },
-    versions: {},
-    samples,
-    rates: [{
-      scenario: "plaintext",
-      proxy: "skiff",
-      connections: 32,
-      p50: 1,
-      p99: 2,
-      p999: 3,
-      offered: 1000,
-      reached,
-      errors: 0,
-    }],
-    memory: [{ scenario: "plaintext", proxy: "skiff", kibibytes: 2048 }],
-    failures: [],
-  };
+function results(values: Value[]): Results {
+  return { machine: { processors: 2, kernel: "", date: "" }, versions: {}, values, notes: [], failures: [] };
 }
+
+/** A machine that slows down from round to round. */
+const slowing = [1, 2, 10].flatMap((pace, round) => [
+  value("nginx", round, 10 * pace),
+  value("Envoy", round, 50 * pace),
+  value("skiff", round, 11 * pace),
+]);
 
 Deno.test("a median is the middle value, or the mean of the two", () => {
   assert.equal(median([3, 1, 2]), 2);
@@ -40,15 +24,27 @@ Deno.test("a median is the middle value, or the mean of the two", () => {
 });
 
 Deno.test("ratios are taken within a round, so that a machine that slows down does not show in them", () => {
-  const samples = [1, 2, 10].flatMap((pace, round) => [
-    sample("nginx", round, 10 * pace),
-    sample("skiff", round, 5 * pace),
-  ]);
-  const table = markdown(results(samples, 1000));
-  assert.match(table, /\| \(a\) one plaintext hop \| 8 \| skiff \| 10\.0 \| 0\.50 \| 1000 \|/);
-  assert.match(table, /\| \(a\) one plaintext hop \| 1000 \| 32 \| skiff \| 1\.00 \| 2\.00 \| 3\.00 \| 2 \|/);
+  const table = markdown(results(slowing), requestScenarios);
+  assert.match(table, /\| skiff ÷ nginx \| skiff ÷ Envoy \|/);
+  assert.match(table, /\| \(a\) one plaintext hop \| 8 connections \| 20\.0 \| 100\.0 \| 22\.0 \| 1\.10 \| 0\.22 \|/);
 });
 
-Deno.test("a proxy that did not keep up with the fixed rate is shown with what it reached", () => {
-  assert.match(markdown(results([], 700)), /\| 700 of 1000 \| 32 \| skiff \|/);
+Deno.test("a proxy that was left out has no column, and no target against it is judged", () => {
+  const without = results(slowing.filter(({ proxy }) => proxy !== "Envoy"));
+  assert.doesNotMatch(markdown(without, requestScenarios), /Envoy/);
+  assert.deepEqual(judge(without), [
+    "MISSED: (a) 8 connections: µs/request, target at most 1 × nginx, measured 1.10",
+  ]);
+});
+
+Deno.test("a target says whether it was met, by how much", () => {
+  assert.deepEqual(judge(results(slowing)), [
+    "MISSED: (a) 8 connections: µs/request, target at most 1 × nginx, measured 1.10",
+    "met: (a) 8 connections: µs/request, target at most 0.5 × Envoy, measured 0.22",
+  ]);
+});
+
+Deno.test("a target without a peer is judged by the value itself", () => {
+  const memory: Value = { scenario: "j", table: "MiB", row: "1 data thread", proxy: "skiff", round: 0, value: 95 };
+  assert.deepEqual(judge(results([memory])), ["MISSED: (j) 1 data thread: target at most 90 MiB, measured 95.00"]);
 });

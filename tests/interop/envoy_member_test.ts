@@ -2,7 +2,7 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { type Case, type CaseRequest, cases, sharedRules } from "./cases.ts";
 import { MixedMesh, type Side, sides } from "./mixed_mesh.ts";
-import { stockEnvoy } from "./stock_envoy.ts";
+import { stockEnvoy } from "../../scripts/stock_envoy.ts";
 import { until } from "../../scripts/demo/harness/until.ts";
 
 const envoy = await stockEnvoy();

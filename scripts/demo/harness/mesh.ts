@@ -13,6 +13,8 @@ export interface MeshOptions {
   meshConfig?: string;
   /** Lifetime of workload certificates, such as `20s`; empty: the default. */
   workloadCertificateTtl?: string;
+  /** Data threads of each agent; 1 by default. */
+  workers?: number;
 }
 
 export class Mesh implements AsyncDisposable {
@@ -80,7 +82,7 @@ export class Mesh implements AsyncDisposable {
       "--role=agent",
       `--config=${file}`,
       `--data-dir=${this.agentDir(machine.name)}`,
-      "--workers=1",
+      `--workers=${this.options.workers ?? 1}`,
       ...flags,
     ]);
     const before = this.agents.get(machine.name);

@@ -1,4 +1,7 @@
-/** skiff's data plane as a proxy under test: one data thread; routing, metrics and identity checks on, access log off. */
+/**
+ * skiff's data plane as a proxy under test: routing, metrics, identity and policy checks on, access log
+ * off.
+ */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type {
@@ -11,12 +14,13 @@ import type {
   SecretConfig,
   UpstreamTlsConfig,
   WorkloadLabels,
-} from "../../agent/config/model.ts";
-import type { ControlChange } from "../../agent/supervisor/thread_state.ts";
-import { v8Flags } from "../v8_flags.ts";
-import { backName, type Certificate, principal } from "./certificates.ts";
-import { type Program, startProgram } from "./processes.ts";
-import type { Contestant, Setting } from "./scenario.ts";
+} from "../../../agent/config/model.ts";
+import type { RbacConfig } from "../../../routing/authorize/condition.ts";
+import type { ControlChange } from "../../../agent/supervisor/thread_state.ts";
+import { v8Flags } from "../../v8_flags.ts";
+import { backName, type Certificate, principal } from "../certificates.ts";
+import { type Program, startProgram } from "../processes.ts";
+import type { Contestant, Setting } from "../scenario.ts";
 
 /** One proxy of a scenario. */
 interface Role {
@@ -33,12 +37,12 @@ const alpn = ["h2", "http/1.1"];
 export const skiff: Contestant = {
   name: "skiff",
   start: async (setting) => {
-    const { ports } = setting;
-    if (setting.scenario !== "mesh") {
-      const downstream: DownstreamTlsConfig | null = setting.scenario === "plaintext" ? null : {
+    const { ports, callers } = setting;
+    if (setting.proxies === 1) {
+      const downstream: DownstreamTlsConfig | null = callers === "plaintext" ? null : {
         certificate: "default",
-        trustBundle: "",
-        requireClientCertificate: false,
+        trustBundle: callers === "mutual" ? "ROOTCA" : "",
+        requireClientCertificate: callers === "mutual",
         alpn,
         minimumVersion: "1.3",
       };
@@ -86,12 +90,12 @@ async function startRole(setting: Setting, role: Role): Promise<Program> {
     {
       kind: "resources",
       proxy: role.name,
-      clusters: [cluster(role)],
+      clusters: [cluster(setting, role)],
       removedClusters: [],
       endpoints: [endpoints(role)],
       routes: [routes],
       removedRoutes: [],
-      listeners: [listener(role)],
+      listeners: [listener(setting, role)],
       removedListeners: [],
     },
   ];
@@ -100,7 +104,7 @@ async function startRole(setting: Setting, role: Role): Promise<Program> {
   return startProgram(
     `skiff-${role.name}`,
     Deno.execPath(),
-    ["run", "-A", v8Flags, "--no-check", program, file],
+    ["run", "-A", v8Flags, "--no-check", program, file, String(setting.threads ?? 1)],
     role.port,
   );
 }
@@ -136,7 +140,20 @@ function labels(name: string): WorkloadLabels {
 const clusterName = "outbound|80||next.default.svc.cluster.local";
 const unchanged: HeaderMutation = { set: [], remove: [] };
 
-function listener(role: Role): ListenerConfig {
+/** What a mesh's policy asks of the caller: here that it is the front proxy. */
+const policy: RbacConfig = {
+  rules: {
+    action: "ALLOW",
+    policies: [{
+      name: "front",
+      condition: { kind: "principal", match: { kind: "exact", value: principal("front"), ignoreCase: false } },
+    }],
+  },
+  shadow: null,
+};
+
+function listener(setting: Setting, role: Role): ListenerConfig {
+  const tcp = setting.protocol === "tcp";
   return {
     name: "bench",
     address: "127.0.0.1",
@@ -149,7 +166,8 @@ function listener(role: Role): ListenerConfig {
       transportProtocol: role.downstream === null ? "raw_buffer" : "tls",
       applicationProtocols: [],
       tls: role.downstream,
-      http: {
+      ...(role.direction === "inbound" ? { authorization: [policy] } : {}),
+      http: tcp ? null : {
         statPrefix: "bench",
         routeConfigName: "bench",
         serverName: "skiff",
@@ -163,7 +181,14 @@ function listener(role: Role): ListenerConfig {
         httpFilters: ["fault", "router"],
         upgradeTypes: [],
       },
-      tcp: null,
+      tcp: tcp
+        ? {
+          statPrefix: "bench",
+          clusters: [{ name: clusterName, weight: 1 }],
+          idleTimeout: 3_600_000,
+          maxConnectAttempts: 1,
+        }
+        : null,
     }],
   };
 }
@@ -198,7 +223,7 @@ const routes: RouteConfig = {
   }],
 };
 
-function cluster(role: Role): ClusterConfig {
+function cluster(setting: Setting, role: Role): ClusterConfig {
   return {
     name: clusterName,
     type: "static",
@@ -207,6 +232,7 @@ function cluster(role: Role): ClusterConfig {
     transportSocketMatches: [],
     tls: role.upstream,
     circuitBreakers: { maxConnections: 4096, maxPendingRequests: 4096, maxRequests: 4096, maxRetries: 3 },
+    ...(setting.protocol === "grpc" ? { http2: { maxConcurrentStreams: 100 } } : {}),
     maxRequestsPerConnection: 0,
     idleTimeout: 3_600_000,
     tcpKeepalive: null,
