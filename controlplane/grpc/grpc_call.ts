@@ -3,7 +3,7 @@ import { logger } from "../../log/log.ts";
 import { ErrorCode } from "./http2/frames.ts";
 import type { Header } from "./http2/header_blocks.ts";
 import type { Http2Stream } from "./http2/stream.ts";
-import { frameMessage, MessageReader } from "./messages.ts";
+import { messageHeader, MessageReader } from "./messages.ts";
 import { GrpcError, Status } from "./status.ts";
 
 /** Who calls, as far as the connection proves it. */
@@ -64,12 +64,12 @@ export class GrpcCall {
     call.#guard(() => call.#open(method));
   }
 
-  /** Queues a message for the caller. */
-  send(message: Uint8Array): void {
+  /** Queues a message for the caller, given in pieces that are not changed any more. */
+  send(...message: Uint8Array[]): void {
     if (this.#ended) return;
     if (!this.#answering) this.#stream.respond(head, false);
     this.#answering = true;
-    this.#stream.write(frameMessage(message));
+    this.#stream.write(messageHeader(message), ...message);
   }
 
   /** Ends the call behind the messages that are queued. */

@@ -3,10 +3,17 @@ import { GrpcError, Status } from "./status.ts";
 
 const headerLength = 5;
 
+/** What goes before a message of these pieces. */
+export function messageHeader(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(headerLength);
+  new DataView(bytes.buffer).setUint32(1, pieces.reduce((sum, { length }) => sum + length, 0));
+  return bytes;
+}
+
 /** A message as it goes over the wire. */
 export function frameMessage(message: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(headerLength + message.length);
-  new DataView(bytes.buffer).setUint32(1, message.length);
+  bytes.set(messageHeader([message]));
   bytes.set(message, headerLength);
   return bytes;
 }

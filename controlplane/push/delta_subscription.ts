@@ -1,9 +1,16 @@
-/** What a client of delta ADS asks for, has been sent, has taken (xDS protocol, "Incremental xDS"). */
+/**
+ * What a client of delta ADS asks for, has been sent, has taken (xDS protocol, "Incremental xDS").
+ *
+ * Most clients of a mesh ask for the same and have the same. What one has is therefore told as a set that all share, and
+ * what of it does not hold for this one; what it lacks follows from the difference of two sets, which is computed once.
+ */
 import type { EncodedResource } from "../../routing/xds/resources.ts";
 import { Delivery, type SubscriptionStatus } from "./delivery.ts";
+import { NameSet } from "./name_set.ts";
 import type { AvailableResources } from "./proxy_resources.ts";
+import { ResourceSet, SetHash } from "./resource_set.ts";
 import { type ResourceType, wildcardTypes } from "./resource_types.ts";
-import { checkNameLimit, type Difference, type Subscription, versionOf } from "./subscription.ts";
+import { checkNameLimit, type Difference, type Subscription } from "./subscription.ts";
 
 /** The part of a `DeltaDiscoveryRequest` that subscribes. */
 export interface DeltaSubscriptionRequest {
@@ -14,37 +21,42 @@ export interface DeltaSubscriptionRequest {
 
 /** Stands for the version of a resource that the client knows does not exist. */
 const absent = "";
+const none: readonly string[] = [];
+
+/** Versions of what the client has, or will have once it takes the outstanding response. */
+interface Held {
+  readonly set: ResourceSet;
+  /** Where it differs from the set; `null`: nothing is known of this name. */
+  readonly but: ReadonlyMap<string, string | null>;
+}
+
+const nothing: Held = { set: ResourceSet.empty, but: new Map() };
 
 export class DeltaSubscription implements Subscription<DeltaSubscriptionRequest> {
   readonly #type: ResourceType;
-  readonly #names = new Set<string>();
   readonly #delivery = new Delivery();
+  #names = NameSet.empty;
   #wildcard = false;
-  /** Versions of what the client has, or will have once it takes the outstanding response. */
-  readonly #held = new Map<string, string>();
-  /** What {@link #held} was before the response that was sent last. */
-  #before: [string, string | undefined][] = [];
+  #held = nothing;
+  /** What {@link #held} was before the response that waits for its answer. */
+  #before = nothing;
+  /** What {@link #held} becomes when the difference that was computed last is sent. */
+  #next = nothing;
 
   constructor(type: ResourceType, first: DeltaSubscriptionRequest) {
     this.#type = type;
-    for (const [name, version] of Object.entries(first.initialResourceVersions)) this.#held.set(name, version);
-    const names = first.resourceNamesSubscribe;
-    this.#wildcard = names.length === 0 && wildcardTypes.has(type);
-    for (const name of names) this.#subscribe(name);
+    const versions = Object.entries(first.initialResourceVersions);
+    if (versions.length > 0) this.#held = { set: ResourceSet.empty, but: new Map(versions) };
+    this.#wildcard = first.resourceNamesSubscribe.length === 0 && wildcardTypes.has(type);
+    this.#subscribe(first.resourceNamesSubscribe, none);
   }
 
   /** A name subscribed to once more is sent once more, whatever its version. */
-  change(request: DeltaSubscriptionRequest): void {
-    for (const name of request.resourceNamesSubscribe) {
-      this.#held.delete(name);
-      this.#subscribe(name);
-    }
-    for (const name of request.resourceNamesUnsubscribe) {
-      if (name === "*") this.#wildcard = false;
-      this.#names.delete(name);
-      // Below a wildcard the client goes on having it, and is sent it anew as the protocol wants.
-      this.#held.delete(name);
-    }
+  change({ resourceNamesSubscribe: added, resourceNamesUnsubscribe: removed }: DeltaSubscriptionRequest): void {
+    if (added.length === 0 && removed.length === 0) return;
+    // Below a wildcard the client goes on having what it unsubscribes from, and is sent it anew as the protocol wants.
+    this.#forget([...added, ...removed]);
+    this.#subscribe(added, removed);
   }
 
   get waiting(): boolean {
@@ -56,59 +68,63 @@ export class DeltaSubscription implements Subscription<DeltaSubscriptionRequest>
   }
 
   difference(available: AvailableResources, keepRemoved: boolean): Difference | null {
+    const all = available.shared(this.#type);
+    const { set: target, missing } = this.#wildcard ? { set: all, missing: none } : all.restrictedTo(this.#names);
+    const { changed, removed: gone } = this.#held.set.differenceTo(target);
+    const own = available.own(this.#type);
+    // With nothing to say of single names, what has changed for all has changed for this one.
+    const asAll = this.#held.but.size === 0 && own.size === 0 && missing.length === 0 && !this.#wildcardNames &&
+      !(keepRemoved && gone.length > 0);
+    if (asAll) {
+      this.#next = { set: target, but: nothing.but };
+      return this.#result(changed, [], [...gone], target.hash.toString());
+    }
+    const single = new Set([...this.#held.but.keys(), ...own.keys(), ...missing, ...gone]);
+    if (this.#wildcardNames) { for (const name of this.#names) single.add(name); }
+    const exceptions = changed.filter(({ name }) => single.has(name));
+    const shared = exceptions.length === 0 ? changed : none as readonly never[];
+    if (exceptions.length > 0) { for (const { name } of changed) single.add(name); }
     const resources: EncodedResource[] = [];
     const removed: string[] = [];
-    const wanted = new Map<string, string>();
-    for (const name of this.#wanted(available)) {
-      const resource = available.resource(this.#type, name);
-      const version = resource?.version ?? absent;
-      const held = this.#held.get(name);
-      if (resource === undefined && keepRemoved && held !== undefined) {
-        wanted.set(name, held);
-        continue;
-      }
-      wanted.set(name, version);
-      if (held === version) continue;
-      if (resource === undefined) removed.push(name);
-      else resources.push(resource);
+    const but = new Map<string, string | null>();
+    const hash = new SetHash(target.hash);
+    for (const name of single) {
+      const held = versionIn(this.#held, name);
+      const resource = this.#wants(name, own, all) ? available.resource(this.#type, name) : undefined;
+      let next = resource === undefined ? this.#names.has(name) ? absent : null : resource.version;
+      if (resource !== undefined) {
+        if (held !== resource.version) resources.push(resource);
+      } else if (held !== null && held !== absent) {
+        if (keepRemoved) next = held;
+        else removed.push(name);
+      } else if (held === null && next === absent) removed.push(name);
+      const general = target.get(name)?.version ?? null;
+      if (next === general) continue;
+      but.set(name, next);
+      if (general !== null) hash.remove(name, general);
+      if (next !== null && next !== absent) hash.add(name, next);
     }
-    for (const [name, version] of this.#held) {
-      if (wanted.has(name) || version === absent) continue;
-      if (keepRemoved) wanted.set(name, version);
-      else removed.push(name);
-    }
-    if (this.#delivery.begun && resources.length === 0 && removed.length === 0) {
-      this.#delivery.withdrawn();
-      return null;
-    }
-    const version = versionOf([...wanted].filter(([, each]) => each !== absent));
-    return this.#delivery.rejected === version ? null : { resources, removed, version };
+    this.#next = { set: target, but };
+    return this.#result(shared, resources, removed, hash.toString());
   }
 
-  sent({ resources, removed, version }: Difference, nonce: string, now: number): void {
-    const before: [string, string | undefined][] = [];
-    const hold = (name: string, held: string | undefined) => {
-      before.push([name, this.#held.get(name)]);
-      if (held === undefined) this.#held.delete(name);
-      else this.#held.set(name, held);
-    };
-    for (const resource of resources) hold(resource.name, resource.version);
-    for (const name of removed) hold(name, this.#names.has(name) ? absent : undefined);
-    this.#before = before;
+  sent({ version }: Difference, nonce: string, now: number): void {
+    this.#before = this.#held;
+    this.#held = this.#next;
     this.#delivery.sent(nonce, version, now);
   }
 
   acknowledge(nonce: string, now: number): number | null {
-    return this.#delivery.acknowledge(nonce, now);
+    const delay = this.#delivery.acknowledge(nonce, now);
+    // Old sets are not to be held for nothing.
+    if (delay !== null) this.#before = nothing;
+    return delay;
   }
 
   reject(nonce: string, reason: string): boolean {
     if (!this.#delivery.reject(nonce, reason)) return false;
-    for (const [name, version] of this.#before) {
-      // A name that was unsubscribed meanwhile comes back as held, and is then removed: harmless.
-      if (version === undefined) this.#held.delete(name);
-      else this.#held.set(name, version);
-    }
+    this.#held = this.#before;
+    this.#before = nothing;
     return true;
   }
 
@@ -117,20 +133,55 @@ export class DeltaSubscription implements Subscription<DeltaSubscriptionRequest>
   }
 
   resend(names: Iterable<string>): void {
-    for (const name of names) this.#held.delete(name);
+    this.#forget(names);
   }
 
-  #subscribe(name: string): void {
-    if (name === "*") this.#wildcard = true;
-    else this.#names.add(name);
+  #result(
+    shared: readonly EncodedResource[],
+    resources: EncodedResource[],
+    removed: string[],
+    version: string,
+  ): Difference | null {
+    if (this.#delivery.begun && shared.length === 0 && resources.length === 0 && removed.length === 0) {
+      this.#delivery.withdrawn();
+      // It says the same by the newest set, so that the old one can go.
+      this.#held = this.#next;
+      return null;
+    }
+    return this.#delivery.rejected === version ? null : { shared, resources, removed, version };
+  }
+
+  /** Beside a wildcard names say something of their own only where they do not exist. */
+  get #wildcardNames(): boolean {
+    return this.#wildcard && this.#names.size > 0;
+  }
+
+  #wants(name: string, own: ReadonlyMap<string, unknown>, all: ResourceSet): boolean {
+    return this.#names.has(name) || (this.#wildcard && (all.get(name) !== undefined || own.has(name)));
+  }
+
+  #forget(names: Iterable<string>): void {
+    const list = [...names];
+    this.#held = without(this.#held, list);
+    // Nor does a refusal of what is on its way bring them back.
+    if (this.waiting) this.#before = without(this.#before, list);
+  }
+
+  #subscribe(added: readonly string[], removed: readonly string[]): void {
+    if (added.includes("*")) this.#wildcard = true;
+    if (removed.includes("*")) this.#wildcard = false;
+    this.#names = this.#names.changed(added.filter((name) => name !== "*"), removed);
     checkNameLimit(this.#type, this.#names);
   }
+}
 
-  *#wanted(available: AvailableResources): Iterable<string> {
-    yield* this.#names;
-    if (!this.#wildcard) return;
-    for (const name of available.names(this.#type)) {
-      if (!this.#names.has(name)) yield name;
-    }
-  }
+function versionIn({ set, but }: Held, name: string): string | null {
+  const known = but.get(name);
+  return known === undefined ? set.get(name)?.version ?? null : known;
+}
+
+function without(held: Held, names: string[]): Held {
+  const known = names.filter((name) => versionIn(held, name) !== null);
+  if (known.length === 0) return held;
+  return { set: held.set, but: new Map([...held.but, ...known.map((name) => [name, null] as const)]) };
 }

@@ -1,7 +1,5 @@
 import { deepEqual, equal, notEqual, ok, throws } from "node:assert/strict";
-import type { EncodedResource } from "../../routing/xds/resources.ts";
-import type { AvailableResources } from "./proxy_resources.ts";
-import type { ResourceType } from "./resource_types.ts";
+import { type Arrangement, arrangements, availableResources } from "../testing/available_resources.ts";
 import { DeltaSubscription, type DeltaSubscriptionRequest } from "./delta_subscription.ts";
 import { type Subscription, SubscriptionError } from "./subscription.ts";
 
@@ -9,14 +7,16 @@ function request(changes: Partial<DeltaSubscriptionRequest> = {}): DeltaSubscrip
   return { resourceNamesSubscribe: [], resourceNamesUnsubscribe: [], initialResourceVersions: {}, ...changes };
 }
 
-/** Resources by name and version. */
-function available(versions: Record<string, string>): AvailableResources {
-  const of = (name: string): EncodedResource | undefined =>
-    name in versions ? { name, version: versions[name], typeUrl: "", bytes: new Uint8Array() } : undefined;
-  return {
-    names: () => Object.keys(versions),
-    resource: (_: ResourceType, name) => of(name),
-  };
+let arrangement: Arrangement = "own";
+
+/** A test that must hold however the proxy has its resources. */
+function test(name: string, run: () => void): void {
+  for (const each of arrangements) {
+    Deno.test(`${name} (${each})`, () => {
+      arrangement = each;
+      run();
+    });
+  }
 }
 
 /** Sends what is lacking, and returns it in short. */
@@ -26,13 +26,14 @@ function push(
   nonce: string,
   keepRemoved = false,
 ) {
-  const difference = subscription.difference(available(versions), keepRemoved);
+  const difference = subscription.difference(availableResources(() => versions, arrangement), keepRemoved);
   if (difference === null) return null;
   subscription.sent(difference, nonce, 0);
-  return { sent: difference.resources.map(({ name, version }) => `${name}@${version}`), removed: difference.removed };
+  const sent = [...difference.shared, ...difference.resources].map(({ name, version }) => `${name}@${version}`);
+  return { sent: sent.sort(), removed: difference.removed };
 }
 
-Deno.test("a wildcard gets all, then what changed, then what is gone", () => {
+test("a wildcard gets all, then what changed, then what is gone", () => {
   const subscription = new DeltaSubscription("CDS", request());
   deepEqual(push(subscription, { a: "1", b: "1" }, "1"), { sent: ["a@1", "b@1"], removed: [] });
   subscription.acknowledge("1", 0);
@@ -43,7 +44,7 @@ Deno.test("a wildcard gets all, then what changed, then what is gone", () => {
   equal(push(subscription, { b: "2" }, "4"), null);
 });
 
-Deno.test("names get what they name, and are told what does not exist, once", () => {
+test("names get what they name, and are told what does not exist, once", () => {
   const subscription = new DeltaSubscription("EDS", request({ resourceNamesSubscribe: ["a", "none"] }));
   deepEqual(push(subscription, { a: "1", b: "1" }, "1"), { sent: ["a@1"], removed: ["none"] });
   subscription.acknowledge("1", 0);
@@ -51,12 +52,12 @@ Deno.test("names get what they name, and are told what does not exist, once", ()
   deepEqual(push(subscription, { a: "1", none: "1" }, "2"), { sent: ["none@1"], removed: [] });
 });
 
-Deno.test("the first request is answered even when nothing is lacking", () => {
+test("the first request is answered even when nothing is lacking", () => {
   const subscription = new DeltaSubscription("CDS", request({ initialResourceVersions: { a: "1" } }));
   deepEqual(push(subscription, { a: "1" }, "1"), { sent: [], removed: [] });
 });
 
-Deno.test("a name subscribed to again is sent again, and one unsubscribed no more", () => {
+test("a name subscribed to again is sent again, and one unsubscribed no more", () => {
   const subscription = new DeltaSubscription("EDS", request({ resourceNamesSubscribe: ["a", "b"] }));
   push(subscription, { a: "1", b: "1" }, "1");
   subscription.acknowledge("1", 0);
@@ -64,7 +65,7 @@ Deno.test("a name subscribed to again is sent again, and one unsubscribed no mor
   deepEqual(push(subscription, { a: "1", b: "2" }, "2"), { sent: ["a@1"], removed: [] });
 });
 
-Deno.test("what was refused goes out again with the next change, and not before", () => {
+test("what was refused goes out again with the next change, and not before", () => {
   const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1", b: "1" }, "1");
   subscription.acknowledge("1", 0);
@@ -78,7 +79,7 @@ Deno.test("what was refused goes out again with the next change, and not before"
   equal(subscription.status().status, "SYNCED");
 });
 
-Deno.test("a refused change that is taken back leaves the proxy in sync", () => {
+test("a refused change that is taken back leaves the proxy in sync", () => {
   const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1" }, "1");
   subscription.acknowledge("1", 0);
@@ -89,7 +90,7 @@ Deno.test("a refused change that is taken back leaves the proxy in sync", () => 
   equal(subscription.status().staleSince, undefined);
 });
 
-Deno.test("answers to anything but the last response change nothing", () => {
+test("answers to anything but the last response change nothing", () => {
   const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1" }, "1");
   equal(subscription.acknowledge("0", 0), null);
@@ -98,7 +99,7 @@ Deno.test("answers to anything but the last response change nothing", () => {
   equal(subscription.acknowledge("1", 250), 250);
 });
 
-Deno.test("what is to be removed can be kept for the time being", () => {
+test("what is to be removed can be kept for the time being", () => {
   const subscription = new DeltaSubscription("CDS", request());
   push(subscription, { a: "1", b: "1" }, "1");
   subscription.acknowledge("1", 0);
@@ -108,7 +109,7 @@ Deno.test("what is to be removed can be kept for the time being", () => {
   deepEqual(push(subscription, { b: "2" }, "3"), { sent: [], removed: ["a"] });
 });
 
-Deno.test("the version tells what the client has: equal for equal content, whatever the way there", () => {
+test("the version tells what the client has: equal for equal content, whatever the way there", () => {
   const direct = new DeltaSubscription("CDS", request());
   push(direct, { a: "2", b: "1" }, "1");
   const stepwise = new DeltaSubscription("CDS", request());
@@ -121,7 +122,7 @@ Deno.test("the version tells what the client has: equal for equal content, whate
   ok(first);
 });
 
-Deno.test("names without end are refused", () => {
+test("names without end are refused", () => {
   const names = Array.from({ length: 100_001 }, (_, index) => String(index));
   throws(() => new DeltaSubscription("EDS", request({ resourceNamesSubscribe: names })), SubscriptionError);
 });

@@ -10,6 +10,7 @@ import {
   DiscoveryResponseSchema,
 } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import type { Caller, Method } from "../grpc/grpc_call.ts";
+import { resourceField, sharedResourcesField } from "./delta_resources.ts";
 import { DeltaSubscription } from "./delta_subscription.ts";
 import type { Push, PushRequest } from "./push_stream.ts";
 import { typeUrls } from "./resource_types.ts";
@@ -39,7 +40,8 @@ interface Variant<Request extends PushRequest> {
   method: string;
   subscribe: Subscribe<Request>;
   read(bytes: Uint8Array): Request & { node?: Node };
-  write(push: Push): Uint8Array;
+  /** The response in pieces. Those of shared resources are the same bytes for all streams. */
+  write(push: Push): Uint8Array[];
 }
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
@@ -52,27 +54,25 @@ export function discoveryService(serve: ServeDiscovery): Method[] {
     method: "DeltaAggregatedResources",
     subscribe: (type, first) => new DeltaSubscription(type, first),
     read: (bytes) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
-    write: ({ type, nonce, version, resources, removed }) =>
+    write: ({ type, nonce, version, shared, resources, removed }) => [
+      sharedResourcesField(shared),
+      ...resources.map(resourceField),
       toBinary(
         DeltaDiscoveryResponseSchema,
         create(DeltaDiscoveryResponseSchema, {
           typeUrl: typeUrls[type],
           nonce,
           systemVersionInfo: version,
-          resources: resources.map(({ name, version, typeUrl, bytes }) => ({
-            name,
-            version,
-            resource: { typeUrl, value: bytes },
-          })),
           removedResources: removed,
         }),
       ),
+    ],
   });
   const state = method<DiscoveryRequest>(serve, {
     method: "StreamAggregatedResources",
     subscribe: (type, first) => new StateSubscription(type, first),
     read: (bytes) => fromBinary(DiscoveryRequestSchema, bytes),
-    write: ({ type, nonce, version, resources }) =>
+    write: ({ type, nonce, version, resources }) => [
       toBinary(
         DiscoveryResponseSchema,
         create(DiscoveryResponseSchema, {
@@ -82,6 +82,7 @@ export function discoveryService(serve: ServeDiscovery): Method[] {
           resources: resources.map(({ typeUrl, bytes }) => ({ typeUrl, value: bytes })),
         }),
       ),
+    ],
   });
   return [delta, state];
 }
@@ -94,7 +95,7 @@ function method<Request extends PushRequest>(serve: ServeDiscovery, variant: Var
       const handler = serve<Request>({
         caller: call.caller,
         subscribe: variant.subscribe,
-        send: (push) => call.send(variant.write(push)),
+        send: (push) => call.send(...variant.write(push)),
         fail: (error) => call.fail(error),
       });
       return {

@@ -106,7 +106,10 @@ export class PushStream<Request extends PushRequest> {
     subscription.sent(difference, nonce, this.#options.now());
     // A cluster that is replaced waits for its endpoints ("Resource warming"), and Envoy does not ask again for those
     // that it has; nor does it answer until they are there.
-    if (type === "CDS") this.#subscriptions.get("EDS")?.resend(difference.resources.map(({ name }) => name));
+    if (type === "CDS") {
+      const { shared, resources } = difference;
+      this.#subscriptions.get("EDS")?.resend([...shared, ...resources].map(({ name }) => name));
+    }
     this.#options.onPush(type);
     this.#options.send({ type, nonce, ...difference });
   }

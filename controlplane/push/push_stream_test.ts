@@ -4,6 +4,7 @@ import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
 } from "../../routing/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { availableResources } from "../testing/available_resources.ts";
 import { DeltaSubscription } from "./delta_subscription.ts";
 import { PushStream } from "./push_stream.ts";
 import { healthTypeUrl, type ResourceType, typeUrls } from "./resource_types.ts";
@@ -16,13 +17,7 @@ function streamOf(versions: Versions) {
   const unanswered = new Map<ResourceType, string>();
   const stream = new PushStream<DeltaDiscoveryRequest>({
     subscribe: (type, first) => new DeltaSubscription(type, first),
-    resources: () => ({
-      names: (type) => Object.keys(state.versions[type]),
-      resource(type, name) {
-        const version = state.versions[type][name];
-        return version === undefined ? undefined : { name, version, typeUrl: typeUrls[type], bytes: new Uint8Array() };
-      },
-    }),
+    resources: () => availableResources((type) => state.versions[type]),
     send({ type, nonce, resources, removed }) {
       unanswered.set(type, nonce);
       const sent = resources.map(({ name, version }) => `+${name}@${version}`);

@@ -73,7 +73,7 @@ export class StateSubscription implements Subscription<StateSubscriptionRequest>
     }
     const version = versionOf([...wanted.values()].map((resource) => [resource.name, resource.version]));
     if (this.#delivery.rejected === version && !again) return null;
-    return { resources: all || again ? [...wanted.values()] : changed, removed: [], version };
+    return { shared: [], resources: all || again ? [...wanted.values()] : changed, removed: [], version };
   }
 
   sent({ resources, version }: Difference, nonce: string, now: number): void {
@@ -111,7 +111,10 @@ export class StateSubscription implements Subscription<StateSubscriptionRequest>
 
   #wanted(available: AvailableResources): Map<string, EncodedResource> {
     const names = new Set(this.#names);
-    if (this.#wildcard) { for (const name of available.names(this.#type)) names.add(name); }
+    if (this.#wildcard) {
+      for (const name of available.shared(this.#type).names()) names.add(name);
+      for (const name of available.own(this.#type).keys()) names.add(name);
+    }
     const wanted = new Map<string, EncodedResource>();
     for (const name of names) {
       const resource = available.resource(this.#type, name);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import type { ResourceType } from "./resource_types.ts";
+import { availableResources } from "../testing/available_resources.ts";
 import { StateSubscription } from "./state_subscription.ts";
 import { SubscriptionError } from "./subscription.ts";
 
@@ -11,13 +12,7 @@ function client(type: ResourceType, resourceNames: string[]) {
     subscription,
     /** What goes out of these versions, as `a@1`; `null`: nothing. */
     push(versions: Record<string, string>, keepRemoved = false): string[] | null {
-      const resource = (name: string) =>
-        name in versions ? { name, version: versions[name], typeUrl: "", bytes: new Uint8Array() } : undefined;
-      const available = {
-        names: () => Object.keys(versions),
-        resource: (_: ResourceType, name: string) => resource(name),
-      };
-      const difference = subscription.difference(available, keepRemoved);
+      const difference = subscription.difference(availableResources(() => versions), keepRemoved);
       if (difference === null) return null;
       subscription.sent(difference, String(++nonce), 0);
       return difference.resources.map(({ name, version }) => `${name}@${version}`);

@@ -7,6 +7,9 @@ import type { ResourceType } from "./resource_types.ts";
 
 /** What to send next. */
 export interface Difference {
+  /** The very list that other streams are sent too, where it is one that many share: it is encoded once. */
+  shared: readonly EncodedResource[];
+  /** The rest. */
   resources: EncodedResource[];
   /** Names of what the client is to forget; said in delta alone, in state of the world by absence. */
   removed: string[];
@@ -54,7 +57,7 @@ const nameLimit = 100_000;
 const encoder = new TextEncoder();
 
 /** @throws {SubscriptionError} */
-export function checkNameLimit(type: ResourceType, names: ReadonlySet<string>): void {
+export function checkNameLimit(type: ResourceType, names: { readonly size: number }): void {
   if (names.size > nameLimit) throw new SubscriptionError(`more than ${nameLimit} ${type} names`);
 }
 

@@ -94,7 +94,7 @@ check("a new certificate is served to new connections, and streams that are up g
   notEqual(await certificateOf(server.port, authority), old);
   open();
   await until(() => calls.size === 2, "a new stream is served beside the old one");
-  call.send({ type: "CDS", nonce: "1", version: "", resources: [], removed: [] });
+  call.send({ type: "CDS", nonce: "1", version: "", shared: [], resources: [], removed: [] });
   await until(() => before.responses.length === 1, "the old stream still brings something");
 });
 

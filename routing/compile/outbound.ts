@@ -1,6 +1,6 @@
 /** What a workload needs to reach the mesh: clusters and the routes to them. */
 import type { Mesh } from "../mesh.ts";
-import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { type Cluster, Cluster_DiscoveryType } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { Client } from "./destination_rules.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
@@ -13,6 +13,8 @@ import type { CompileWarning, Warn } from "./warning.ts";
 /** Shared by all workloads that see the mesh alike: never change it. */
 export interface Outbound {
   clusters: ReadonlyMap<string, Cluster>;
+  /** Names of the clusters whose endpoints are discovered. */
+  endpoints: readonly string[];
   routes: RouteConfiguration;
   warnings: readonly CompileWarning[];
 }
@@ -54,5 +56,11 @@ function compile(index: MeshIndex, client: Client): Outbound {
   const warn = (warning: CompileWarning) => warnings.push(warning);
   const clusters = visibleClusters(index, client, warn);
   const routes = compileOutboundRoutes(index, client, warn);
-  return { clusters, routes, warnings };
+  const endpoints = [...clusters.values()].filter(isEds).map(({ name }) => name);
+  return { clusters, endpoints, routes, warnings };
+}
+
+/** Whether the control plane tells the cluster's endpoints. */
+export function isEds({ clusterDiscoveryType: { case: kind, value } }: Cluster): boolean {
+  return kind === "type" && value === Cluster_DiscoveryType.EDS;
 }

@@ -1,7 +1,7 @@
 /** Everything the proxy of one workload or gateway is configured with, compiled from the mesh: Istio's rules in, xDS out. */
 import { create } from "@bufbuild/protobuf";
 import type { Mesh } from "../mesh.ts";
-import { type Cluster, Cluster_DiscoveryType } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
@@ -10,7 +10,7 @@ import { compileGateway } from "./gateway/gateway.ts";
 import { compileGrpcClient } from "./grpc_client.ts";
 import { outboundHttp } from "./http_connection_manager.ts";
 import { compileInbound, socketAddress } from "./inbound.ts";
-import { compileOutbound, visibleClusters } from "./outbound.ts";
+import { compileOutbound, isEds, type Outbound, visibleClusters } from "./outbound.ts";
 import { meshIndex } from "./mesh_index.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { routedListeners } from "./outbound_l4.ts";
@@ -30,6 +30,21 @@ export interface ProxySnapshot {
   warnings: CompileWarning[];
 }
 
+/** What a proxy has in common with all that see the mesh alike: the same objects for each of them. */
+export interface SharedResources {
+  outbound: Outbound;
+  /** For services, on the agent's loopback addresses. */
+  listeners: ReadonlyMap<string, Listener>;
+}
+
+/** A proxy's configuration, with what is its own apart from what is shared, so that the latter is dealt with once. */
+export interface ProxyParts {
+  /** Where it has a name that the shared resources have too, this one holds. */
+  own: ProxySnapshot;
+  /** `null`: nothing is. */
+  shared: SharedResources | null;
+}
+
 /**
  * Compiles the configuration of a workload.
  *
@@ -39,12 +54,33 @@ export interface ProxySnapshot {
  * @param mesh never changed after the first call with it
  */
 export function compileProxy(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
-  if (node.software?.kind === "grpc") return compileGrpcClient(mesh, node);
-  const snapshot = node.type === "router" ? compileRouter(mesh, node) : compileSidecar(mesh, node);
+  const { own, shared } = compileProxyParts(mesh, node);
+  return shared === null ? own : whole(own, shared);
+}
+
+/** The same, in two parts. Costs as much as the proxy's own part when another one like it was compiled before. */
+export function compileProxyParts(mesh: Mesh, node: WorkloadNode): ProxyParts {
+  if (node.software?.kind === "grpc") return { own: compileGrpcClient(mesh, node), shared: null };
+  if (node.type !== "router" && node.software === undefined) return compileSidecar(mesh, node);
+  const snapshot = node.type === "router" ? compileRouter(mesh, node) : compileWholeSidecar(mesh, node);
   if (node.software?.kind === "envoy") {
     snapshot.clusters = new Map([...snapshot.clusters].map(([name, cluster]) => [name, clusterForEnvoy(cluster)]));
   }
-  return snapshot;
+  return { own: snapshot, shared: null };
+}
+
+function compileWholeSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
+  const { own, shared } = compileSidecar(mesh, node);
+  return shared === null ? own : whole(own, shared);
+}
+
+function whole(own: ProxySnapshot, { outbound, listeners }: SharedResources): ProxySnapshot {
+  return {
+    ...own,
+    listeners: new Map([...own.listeners, ...[...listeners].filter(([name]) => !own.listeners.has(name))]),
+    clusters: new Map([...own.clusters, ...outbound.clusters]),
+    endpoints: [...outbound.endpoints],
+  };
 }
 
 /** A gateway: it serves callers from outside, and has no workload. */
@@ -63,7 +99,8 @@ function compileRouter(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   };
 }
 
-function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
+function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxyParts {
+  let shared: SharedResources | null = null;
   const snapshot: ProxySnapshot = {
     listeners: new Map(),
     routes: new Map(),
@@ -77,8 +114,7 @@ function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   for (const cluster of inbound.clusters) snapshot.clusters.set(cluster.name, cluster);
   if (node.httpProxy !== null) {
     const outbound = compileOutbound(mesh, node);
-    for (const [name, cluster] of outbound.clusters) snapshot.clusters.set(name, cluster);
-    snapshot.endpoints = [...outbound.clusters.values()].filter(isEds).map(({ name }) => name);
+    let virtual: ReadonlyMap<string, Listener> = new Map();
     snapshot.routes.set(outbound.routes.name, outbound.routes);
     const listener = httpProxyListener(mesh, node.httpProxy);
     snapshot.listeners.set(listener.name, listener);
@@ -89,18 +125,15 @@ function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
     if (node.vipRange !== undefined) {
       const options = { range: node.vipRange, lowestPort: node.lowestPort ?? 0 };
       const index = meshIndex(mesh);
-      const virtual = virtualListeners(index, node, options);
+      virtual = virtualListeners(index, node, options);
       const routed = routedListeners(virtual, index, node, node.vipRange, warn);
-      for (const [name, listener] of [...virtual, ...routed]) snapshot.listeners.set(name, listener);
+      for (const [name, listener] of routed) snapshot.listeners.set(name, listener);
     }
+    shared = { outbound, listeners: virtual };
     warnings.push(...outbound.warnings);
   }
   snapshot.warnings = distinctWarnings(warnings);
-  return snapshot;
-}
-
-function isEds({ clusterDiscoveryType: { case: kind, value } }: Cluster): boolean {
-  return kind === "type" && value === Cluster_DiscoveryType.EDS;
+  return { own: snapshot, shared };
 }
 
 /** The port to which local applications send requests for any host of the mesh. */

@@ -42,7 +42,7 @@ const connectionWindow = 4 * 1024 * 1024;
 const defaultWindow = 65_535;
 const largestWindow = 2 ** 31 - 1;
 /** Bytes handed to the socket and not yet sent, above which no more DATA goes out, and above which the client reads nothing. */
-const fullSocket = 1024 * 1024;
+const fullSocket = 128 * 1024;
 const stuckSocket = 4 * 1024 * 1024;
 /** Milliseconds for a connection's first SETTINGS, and for one without streams. */
 const prefaceDeadline = 10_000;
@@ -127,15 +127,14 @@ export class ServerConnection implements StreamCarrier {
   }
 
   flush(stream: Http2Stream): void {
-    while (stream.queue.length > 0) {
-      const bytes = stream.queue[0];
-      const length = Math.min(bytes.length, largestFrame, this.#sendWindow, stream.sendWindow);
-      if (length <= 0 || this.#socket.writableLength > fullSocket || this.#closed) return;
-      if (length === bytes.length) stream.queue.shift();
-      else stream.queue[0] = bytes.subarray(length);
-      this.#sendWindow -= length;
-      stream.sendWindow -= length;
-      this.#send(FrameType.data, 0, stream.id, bytes.subarray(0, length));
+    const { queue } = stream;
+    while (queue.length > 0) {
+      const room = Math.min(largestFrame, this.#sendWindow, stream.sendWindow);
+      if (room <= 0 || this.#socket.writableLength > fullSocket || this.#closed) return;
+      const payload = takeFrom(queue, room);
+      this.#sendWindow -= payload.length;
+      stream.sendWindow -= payload.length;
+      this.#send(FrameType.data, 0, stream.id, payload);
     }
     if (stream.trailers !== null && !stream.localEnded) this.sendHeaders(stream, stream.trailers, true);
   }
@@ -398,6 +397,26 @@ export class ServerConnection implements StreamCarrier {
     clearInterval(this.#keepalive);
     for (const stream of [...this.#streams.values()]) this.#forget(stream);
   }
+}
+
+/** Takes up to so many bytes from the front of a queue: small pieces are gathered, so that they go out in one frame. */
+function takeFrom(queue: Uint8Array[], room: number): Uint8Array {
+  const [first] = queue;
+  if (first.length > room) {
+    queue[0] = first.subarray(room);
+    return first.subarray(0, room);
+  }
+  if (queue.length === 1) return queue.pop()!;
+  let pieces = 0;
+  let length = 0;
+  while (pieces < queue.length && length + queue[pieces].length <= room) length += queue[pieces++].length;
+  const gathered = new Uint8Array(length);
+  let at = 0;
+  for (const piece of queue.splice(0, pieces)) {
+    gathered.set(piece, at);
+    at += piece.length;
+  }
+  return gathered;
 }
 
 function notOpen({ type, stream }: Frame): ConnectionError {

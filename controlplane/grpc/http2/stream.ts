@@ -43,10 +43,10 @@ export class Http2Stream {
     if (!this.localEnded) this.#carrier.sendHeaders(this, headers, end);
   }
 
-  /** Queues bytes behind those that wait for the client to make room. */
-  write(bytes: Uint8Array): void {
+  /** Queues pieces behind those that wait for the client to make room. They are not copied: nobody may change them. */
+  write(...pieces: Uint8Array[]): void {
     if (this.localEnded || this.trailers !== null) return;
-    this.queue.push(bytes);
+    for (const piece of pieces) if (piece.length > 0) this.queue.push(piece);
     this.#carrier.flush(this);
   }
 
