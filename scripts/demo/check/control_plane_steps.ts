@@ -80,8 +80,11 @@ const back: Step = {
   name: "the control plane is back: everyone reconnects and gets the next change",
   async run(bookinfo) {
     await bookinfo.mesh.startControlPlane({ workloadCertificateTtl: "24h" });
-    const workloads = bookinfo.machines.reduce((sum, { workloads }) => sum + workloads.length, 0);
-    await until("every proxy is connected", async () => await connectedProxies(bookinfo) === workloads);
+    const proxies = bookinfo.machines.reduce(
+      (sum, { workloads, gateway }) => sum + workloads.length + (gateway === undefined ? 0 : 1),
+      0,
+    );
+    await until("every proxy is connected", async () => await connectedProxies(bookinfo) === proxies);
     bookinfo.apply("virtual-service-all-v1.yaml");
     bookinfo.apply("virtual-service-ratings-test-abort.yaml");
     await reviewsServedBy(bookinfo, "reviews-v1");
@@ -92,7 +95,7 @@ const back: Step = {
         return status === 500;
       }, { timeout: 5_000 });
     }
-    return `${workloads} proxies connected; a change of two rules reached all three machines`;
+    return `${proxies} proxies connected; a change of two rules reached all three machines`;
   },
 };
 
