@@ -14,10 +14,19 @@ export class Attempts {
   replayable = true;
   #retrying = false;
   #tried: Host[] = [];
+  #left: Set<number> | null = null;
 
   /** Hosts that the next attempt should rather not go to; `null`: there are none. */
   avoided(retry: RetryPolicy | null): readonly Host[] | null {
     return this.count > 1 && retry !== null && retry.avoidPreviousHosts ? this.#tried : null;
+  }
+
+  /** Priorities that the next attempt leaves out, where any other has hosts; `null`: none. */
+  leftPriorities({ leavePrioritiesEvery: every = 0 }: RetryPolicy): ReadonlySet<number> | null {
+    if (every > 0 && this.#tried.length > 0 && this.#tried.length % every === 0) {
+      this.#left = new Set(this.#tried.map(({ priority }) => priority));
+    }
+    return this.#left;
   }
 
   /** The present attempt has a connection. */
@@ -64,6 +73,7 @@ export class Attempts {
     this.count = 0;
     this.replayable = true;
     if (this.#tried.length > 0) this.#tried = [];
+    this.#left = null;
   }
 }
 

@@ -29,6 +29,7 @@ import type { ForwardAction, Route } from "./route/route_table.ts";
 import type { ConnectFailure } from "./upstream/connector.ts";
 import { TcpTunnel } from "./upstream/tcp_tunnel.ts";
 import type { StreamFailure, UpstreamRequest, UpstreamSource } from "./upstream/upstream_request.ts";
+import { type CallerAddresses, callerAddresses } from "./upstream/proxy_protocol.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream/upstream_stream.ts";
 import {
   type AttemptFailure,
@@ -136,6 +137,10 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     if (formats.length > 0) this.entry = newEntry(formats, head, protocol, Date.now());
   }
 
+  get caller(): CallerAddresses {
+    return callerAddresses(this.downstream!.link);
+  }
+
   /** Sends the request, whose head has been written, to a host of {@link cluster}. */
   forward(permit: Permit): void {
     this.#permit = permit;
@@ -149,7 +154,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     }
     const avoid = this.#attempts.avoided(retry);
     const key = this.hashed ? this.hashKey : null;
-    const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts, key);
+    const left = retry === null ? null : this.#attempts.leftPriorities(retry);
+    const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts, key, left);
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
     this.host = host;
     // Waiting for a connection counts.

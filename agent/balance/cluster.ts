@@ -1,6 +1,12 @@
 /** A cluster of one proxy in one data thread: its hosts, which of them may be chosen, and the choice. */
 import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
-import type { ClusterConfig, EndpointConfig, EndpointsConfig, UpstreamTlsConfig } from "../config/model.ts";
+import type {
+  ClusterConfig,
+  EndpointConfig,
+  EndpointsConfig,
+  ProxyProtocolVersion,
+  UpstreamTlsConfig,
+} from "../config/model.ts";
 import { BoundedLoad } from "../../routing/balance/bounded_load.ts";
 import { type HashedHost, HashRing, MaglevTable } from "../../routing/balance/consistent_hash.ts";
 import { EdfScheduler } from "../../routing/balance/edf.ts";
@@ -18,9 +24,13 @@ import { HostPool } from "../upstream/host_pool.ts";
 /** One endpoint of a cluster. Lives as long as the endpoint is in the configuration, with its pool. */
 export class Host {
   readonly pool: HostPool;
+  /** Within the cluster; 0 is the most preferred. */
+  priority = 0;
   /** On the loop's clock: slow start counts from here. */
   readonly addedAt: number;
   readonly tls: UpstreamTlsConfig | null;
+  /** Of the header that tells it who the caller is; `null`: none goes out. */
+  readonly proxyProtocol: ProxyProtocolVersion | null;
   /** Where the TLS context for this host stands; `null` for a plaintext host. */
   readonly contextSlot: ContextSlot | null;
   /** What its certificate must be; `null` for a plaintext host. */
@@ -28,7 +38,9 @@ export class Host {
 
   constructor(readonly cluster: Cluster, public config: EndpointConfig) {
     this.addedAt = cluster.thread.loop.now;
-    this.tls = transportSocket(cluster.config, config);
+    const { tls, proxyProtocol } = transportSocket(cluster.config, config);
+    this.tls = tls;
+    this.proxyProtocol = proxyProtocol ?? null;
     this.contextSlot = this.tls === null ? null : cluster.proxy.tls.client(this.tls);
     this.verification = this.tls === null ? null : new PeerVerification(this.tls);
     this.pool = new HostPool(this);
@@ -57,11 +69,14 @@ export class Host {
 }
 
 /** The transport socket of an endpoint: by the first match whose labels it has all of, else the cluster's own. */
-function transportSocket(cluster: ClusterConfig, endpoint: EndpointConfig): UpstreamTlsConfig | null {
-  for (const { match, tls } of cluster.transportSocketMatches) {
-    if (Object.entries(match).every(([key, value]) => endpoint.transportSocketMatch[key] === value)) return tls;
-  }
-  return cluster.tls;
+function transportSocket(
+  cluster: ClusterConfig,
+  endpoint: EndpointConfig,
+): Pick<ClusterConfig, "tls" | "proxyProtocol"> {
+  const matching = cluster.transportSocketMatches.find(({ match }) =>
+    Object.entries(match).every(([key, value]) => endpoint.transportSocketMatch[key] === value)
+  );
+  return matching ?? cluster;
 }
 
 export class Cluster {
@@ -101,6 +116,7 @@ export class Cluster {
         let host = before.get(key);
         if (host === undefined) host = new Host(this, config);
         else host.config = config;
+        host.priority = priority;
         before.delete(key);
         this.#hosts.set(key, host);
         hosts.push(host);
@@ -124,14 +140,22 @@ export class Cluster {
 
   /**
    * Chooses a host, `null` when there is none. Hosts in `avoid` are passed over for some draws, so that a retry
-   * goes elsewhere (Envoy's previous_hosts predicate). Where the policy is a hash, `key` decides.
+   * goes elsewhere (Envoy's previous_hosts predicate), and so are the priorities in `left` while others have hosts
+   * (previous_priorities). Where the policy is a hash, `key` decides.
    */
-  choose(avoid: readonly Host[] | null, attempts: number, key: Hash64 | null = null): Host | null {
+  choose(
+    avoid: readonly Host[] | null,
+    attempts: number,
+    key: Hash64 | null = null,
+    left: ReadonlySet<number> | null = null,
+  ): Host | null {
     const selection = this.#currentSelection();
     const known = this.#keyed && key === null ? this.#randomKey() : key;
-    let host = selection.choose(known, 0);
+    let host = selection.choose(known, 0, left);
     if (avoid !== null) {
-      for (let i = 1; i < attempts && host !== null && avoid.includes(host); i++) host = selection.choose(known, i);
+      for (let i = 1; i < attempts && host !== null && avoid.includes(host); i++) {
+        host = selection.choose(known, i, left);
+      }
     }
     return host;
   }

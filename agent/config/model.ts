@@ -375,6 +375,11 @@ export interface RetryConfig {
   /** The previous_hosts predicate: a retry prefers a host that has not been tried. */
   avoidPreviousHosts: boolean;
   hostSelectionMaxAttempts: number;
+  /**
+   * The previous_priorities predicate: after so many attempts, and as many more, the priorities of the hosts tried so far
+   * are left out; absent: they are not.
+   */
+  leavePrioritiesEvery?: number;
 }
 
 export interface RateLimitConfig {
@@ -436,14 +441,18 @@ export interface ClusterConfig {
   maglevTableSize?: number;
   connectTimeout: number;
   /** First entry whose labels are all in the endpoint's `transportSocketMatch` is taken; none: {@link tls}. */
-  transportSocketMatches: { match: Record<string, string>; tls: UpstreamTlsConfig | null }[];
+  transportSocketMatches: {
+    match: Record<string, string>;
+    tls: UpstreamTlsConfig | null;
+    proxyProtocol?: ProxyProtocolVersion;
+  }[];
   tls: UpstreamTlsConfig | null;
   /** The host that an HTTP request is for is the server name of TLS, in the place of the one in {@link tls}. */
   autoSni?: boolean;
   /** The host that an HTTP request is for must be among the names of the certificate. */
   autoSanValidation?: boolean;
   /** Version of the PROXY protocol's header that goes before everything else; absent: none. */
-  proxyProtocol?: "V1" | "V2";
+  proxyProtocol?: ProxyProtocolVersion;
   circuitBreakers: {
     maxConnections: number;
     maxPendingRequests: number;
@@ -480,6 +489,8 @@ export interface ClusterConfig {
   /** First of {@link SharedLayout.clusterSlotLength} counters in shared memory, given by the main thread. */
   slot: number;
 }
+
+export type ProxyProtocolVersion = "V1" | "V2";
 
 /** A PING goes out every `interval`; where none is answered for `timeout`, the connection is given up. */
 export interface Http2Keepalive {

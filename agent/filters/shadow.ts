@@ -46,6 +46,7 @@ export class Shadow implements UpstreamRequest {
   requestComplete: boolean;
   readonly isHead: boolean;
   readonly cameByHttp2: boolean;
+  readonly caller = null;
   readonly responseCongested = false;
   readonly #deadline: Timer;
   #host: Host | null = null;

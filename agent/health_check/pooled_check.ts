@@ -19,6 +19,7 @@ export abstract class PooledCheck implements Check, UpstreamRequest {
   bodyLength = 0;
   isHead = false;
   readonly cameByHttp2 = false;
+  readonly caller = null;
   #stream: UpstreamStream | null = null;
   #waiting = true;
 

@@ -81,8 +81,8 @@ export class Connector implements Watcher {
     if (this.#tls !== null) return this.#handshake();
     const error = this.#socket.connectError();
     if (error !== 0) return this.#fail(errnoText(error));
-    const { proxyProtocol } = this.cluster.config;
-    if (proxyProtocol !== undefined) {
+    const { proxyProtocol } = this.host;
+    if (proxyProtocol !== null) {
       const header = proxyHeader(proxyProtocol, this.caller);
       // A connection that is new takes as much at once.
       if (this.#socket.write(header, null, 0, header.length) !== header.length) return this.#fail("cannot send");

@@ -10,10 +10,21 @@ import { SocketError } from "../sys/socket.ts";
 import { type ConnectFailure, Connector, type ConnectOwner, isOutdated, type UpstreamChannel } from "./connector.ts";
 import { Http1ClientConnection } from "./http1_client_connection.ts";
 import { Http2ClientConnection } from "./http2_client_connection.ts";
+import type { CallerAddresses } from "./proxy_protocol.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 
-/** For how many names one host has connections at a time, where TLS goes by the name. */
-const maximumAuthorities = 64;
+/** For how many names, or callers, one host has connections at a time, where these do not share any. */
+const maximumParts = 64;
+
+/** Requests that may share connections where not all may. */
+interface PoolPart {
+  /** The host that they are for, where TLS goes by it; empty: it does not. */
+  authority: string;
+  /** Whose they are, where the PROXY protocol tells; `null`: it does not, or they are the proxy's own. */
+  caller: CallerAddresses | null;
+}
+
+const everybody: PoolPart = { authority: "", caller: null };
 
 export class HostPool implements ConnectOwner {
   readonly #host: Host;
@@ -31,20 +42,23 @@ export class HostPool implements ConnectOwner {
   /** For requests that only HTTP/1.1 can carry, upgrades to a host that declines them otherwise. */
   #http1: HostPool | null = null;
   readonly #http1Only: boolean;
-  /** Where TLS goes by the host that a request is for: one pool for each, the one used last at the end. */
-  readonly #byAuthority: Map<string, HostPool> | null;
-  readonly #authority: string;
+  readonly #goesByAuthority: boolean;
+  /** Where requests do not share connections with all others: one pool for each part, the one used last at the end. */
+  readonly #parts: Map<string, HostPool> | null;
+  readonly #part: PoolPart;
   #connecting = 0;
   #connections = 0;
   #draining = false;
 
-  constructor(host: Host, http1Only = false, authority: string | null = null) {
+  /** @param part where requests must not share connections with all others: those that these connections are for */
+  constructor(host: Host, http1Only = false, part: PoolPart | null = null) {
     this.#host = host;
     this.#http1Only = http1Only;
-    this.#authority = authority ?? "";
+    this.#part = part ?? everybody;
     const { autoSni, autoSanValidation } = host.cluster.config;
-    const goesByAuthority = host.tls !== null && (autoSni === true || autoSanValidation === true);
-    this.#byAuthority = goesByAuthority && authority === null ? new Map() : null;
+    this.#goesByAuthority = host.tls !== null && (autoSni === true || autoSanValidation === true);
+    const isParted = this.#goesByAuthority || host.proxyProtocol !== null;
+    this.#parts = isParted && part === null ? new Map() : null;
     this.#cluster = host.cluster;
     this.#shared = host.cluster.shared;
     const offersHttp2 = host.tls === null ? host.cluster.config.http2 !== undefined : host.tls.alpn.includes("h2");
@@ -56,9 +70,7 @@ export class HostPool implements ConnectOwner {
    * (Envoy: max_requests, max_pending_requests).
    */
   request(request: UpstreamRequest): boolean {
-    if (this.#byAuthority !== null) {
-      return this.#poolFor(this.#byAuthority, hostOf(request.head))?.request(request) ?? false;
-    }
+    if (this.#parts !== null) return this.#partFor(this.#parts, request)?.request(request) ?? false;
     if (this.#goesByHttp1(request)) return this.#requestHttp1(request);
     const { circuitBreakers, slot } = this.#cluster.config;
     if (Atomics.load(this.#shared, slot + ClusterSlot.activeRequests) >= circuitBreakers.maxRequests) return false;
@@ -90,13 +102,13 @@ export class HostPool implements ConnectOwner {
   }
 
   #requestHttp1(request: UpstreamRequest): boolean {
-    this.#http1 ??= new HostPool(this.#host, true, this.#authority);
+    this.#http1 ??= new HostPool(this.#host, true, this.#part);
     return this.#http1.request(request);
   }
 
   /** Takes back a request that still waits; false when it does not. */
   withdraw(request: UpstreamRequest): boolean {
-    for (const pool of this.#byAuthority?.values() ?? []) if (pool.withdraw(request)) return true;
+    for (const pool of this.#parts?.values() ?? []) if (pool.withdraw(request)) return true;
     const index = this.#waiting.indexOf(request);
     if (index < 0) return this.#http1 !== null && this.#http1.withdraw(request);
     this.#waiting.splice(index, 1);
@@ -217,7 +229,7 @@ export class HostPool implements ConnectOwner {
 
   /** No more idle connections: the host has left the configuration. */
   drain(): void {
-    for (const pool of this.#byAuthority?.values() ?? []) pool.drain();
+    for (const pool of this.#parts?.values() ?? []) pool.drain();
     this.#http1?.drain();
     this.#draining = true;
     for (const connection of this.#idle.splice(0)) connection.close();
@@ -226,7 +238,7 @@ export class HostPool implements ConnectOwner {
 
   /** Connections made with the certificate of before are not used again. */
   renew(): void {
-    for (const pool of this.#byAuthority?.values() ?? []) pool.renew();
+    for (const pool of this.#parts?.values() ?? []) pool.renew();
     this.#http1?.renew();
     for (const connection of [...this.#idle]) {
       if (isOutdated(connection.channel)) connection.close();
@@ -236,22 +248,25 @@ export class HostPool implements ConnectOwner {
     }
   }
 
-  /** The pool for this name; `null` where requests wait for connections for too many others. */
-  #poolFor(pools: Map<string, HostPool>, authority: string): HostPool | null {
-    let pool = pools.get(authority);
+  /** The pool for the request's part; `null` where requests wait for connections for too many others. */
+  #partFor(pools: Map<string, HostPool>, request: UpstreamRequest): HostPool | null {
+    const authority = this.#goesByAuthority ? hostOf(request.head) : "";
+    const caller = this.#host.proxyProtocol === null ? null : request.caller;
+    const key = caller === null ? authority : `${authority} ${caller.remote} ${caller.local}`;
+    let pool = pools.get(key);
     if (pool === undefined) {
-      // Names come from callers: connections for those not used for longest go first.
+      // Callers make the parts: connections for those not used for longest go first.
       for (const [oldest, other] of pools) {
-        if (pools.size < maximumAuthorities) break;
+        if (pools.size < maximumParts) break;
         if (other.#waiting.length > 0) continue;
         other.drain();
         pools.delete(oldest);
       }
-      if (pools.size >= maximumAuthorities) return null;
-      pool = new HostPool(this.#host, false, authority);
+      if (pools.size >= maximumParts) return null;
+      pool = new HostPool(this.#host, false, { authority, caller });
     }
-    pools.delete(authority);
-    pools.set(authority, pool);
+    pools.delete(key);
+    pools.set(key, pool);
     return pool;
   }
 
@@ -270,7 +285,7 @@ export class HostPool implements ConnectOwner {
       Atomics.add(this.#shared, slot + ClusterSlot.activeConnections, 1);
       Atomics.add(this.#shared, slot + ClusterSlot.connections, 1);
       try {
-        new Connector(this.#cluster, this.#host, this, this.#http1Only, null, this.#authority);
+        new Connector(this.#cluster, this.#host, this, this.#http1Only, this.#part.caller, this.#part.authority);
       } catch (error) {
         if (!(error instanceof SocketError)) throw error;
         this.connectFailed({ timedOut: false, reason: error.message });

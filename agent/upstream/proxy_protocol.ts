@@ -1,10 +1,15 @@
 /** The PROXY protocol as a sender: tells an upstream host who the caller is. */
+import type { DownstreamLink } from "../downstream_stream.ts";
 import { encodeSocketAddress } from "../sys/socket_address.ts";
 
 /** The two ends of a caller's connection, as `address:port`. */
 export interface CallerAddresses {
   remote: string;
   local: string;
+}
+
+export function callerAddresses({ peer, chain: { listener } }: DownstreamLink): CallerAddresses {
+  return { remote: peer.remoteAddress, local: `${listener.address}:${listener.port}` };
 }
 
 const signature = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];

@@ -3,6 +3,7 @@ import type { Fields, ResponseHead } from "../decode/head.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import type { BodyFraming } from "../downstream_stream.ts";
 import type { ConnectFailure } from "./connector.ts";
+import type { CallerAddresses } from "./proxy_protocol.ts";
 import type { UpstreamStream } from "./upstream_stream.ts";
 
 /** Why a connection gave up a request that it had been given. */
@@ -33,6 +34,8 @@ export interface UpstreamRequest {
   readonly isHead: boolean;
   /** Whether the caller speaks HTTP/2. */
   readonly cameByHttp2: boolean;
+  /** The ends of the caller's connection; `null`: there is none. */
+  readonly caller: CallerAddresses | null;
 
   onConnectFailure(failure: ConnectFailure): void;
   /** A stream has taken the request and sent what there is of it. */

@@ -1,6 +1,13 @@
 /** From the priorities and localities of a cluster to one host: which hosts may be chosen now, and with what share. */
 import type { Hash64 } from "./xx_hash.ts";
-import { drawPriority, effectiveLocalityWeight, type PriorityShare, priorityShares } from "./priority_load.ts";
+import {
+  drawPriority,
+  effectiveLocalityWeight,
+  type PriorityHealth,
+  type PriorityShare,
+  priorityShares,
+  sharesOfOthers,
+} from "./priority_load.ts";
 
 /** The hosts of one locality within one priority. */
 export interface LocalityHosts<H> {
@@ -43,6 +50,8 @@ interface Group<H> {
 /** Valid while no host changes its health: then make a new one. */
 export class HostSelection<H extends { weight: number }> {
   readonly shares: readonly PriorityShare[];
+  readonly #levels: readonly PriorityHealth[];
+  readonly #options: SelectionOptions;
   readonly #groups: Group<H>[][];
   readonly #random: () => number;
   readonly #keyed: boolean;
@@ -59,13 +68,19 @@ export class HostSelection<H extends { weight: number }> {
   ) {
     this.#random = random;
     this.#keyed = options.keyed;
-    this.shares = levels.length === 0 ? [] : priorityShares(levels.map(health), options);
+    this.#options = options;
+    this.#levels = levels.map(health);
+    this.shares = levels.length === 0 ? [] : priorityShares(this.#levels, options);
     this.#groups = levels.map((localities, i) => groups(localities, this.shares[i].panic, options, newPicker));
   }
 
-  /** `null` where no host may be chosen. See {@link Picker.pick}. */
-  choose(key: Hash64 | null, attempt: number): H | null {
-    const { shares } = this;
+  /**
+   * `null` where no host may be chosen. See {@link Picker.pick}.
+   *
+   * @param left priorities that get nothing while another has hosts that may be chosen; `null`: none
+   */
+  choose(key: Hash64 | null, attempt: number, left: ReadonlySet<number> | null = null): H | null {
+    const shares = left === null ? this.shares : sharesOfOthers(this.#levels, this.#options, left) ?? this.shares;
     if (shares.length === 0) return null;
     const priority = shares.length === 1 ? 0 : drawPriority(shares, this.#hundredth(key));
     const groups = this.#groups[priority];

@@ -51,6 +51,21 @@ export function priorityShares(levels: readonly PriorityHealth[], options: Prior
   return shares;
 }
 
+/**
+ * The shares where some priorities get nothing, as Envoy's previous_priorities has it; `null`: without them there is
+ * no host that may be chosen.
+ */
+export function sharesOfOthers(
+  levels: readonly PriorityHealth[],
+  options: PriorityOptions,
+  left: ReadonlySet<number>,
+): PriorityShare[] | null {
+  const others = levels.map((level, i) => left.has(i) ? { total: level.total, available: 0 } : level);
+  if (others.every(({ available }) => available === 0)) return null;
+  // Panic is a state of the hosts as they are, and goes with the shares of all.
+  return priorityShares(others, { ...options, panicThreshold: 0 });
+}
+
 /** Every priority panics: their load goes by how many hosts they have. */
 function spreadByHosts(levels: readonly PriorityHealth[], shares: PriorityShare[]): void {
   const hosts = levels.reduce((sum, { total }) => sum + total, 0);

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { drawPriority, effectiveLocalityWeight, type PriorityOptions, priorityShares } from "./priority_load.ts";
+import {
+  drawPriority,
+  effectiveLocalityWeight,
+  type PriorityOptions,
+  priorityShares,
+  sharesOfOthers,
+} from "./priority_load.ts";
 
 /** Loads in percent, `!` behind those that panic, of priorities given as `[available, total]`. */
 function shares(levels: [number, number][], options: Partial<PriorityOptions> = {}): string {
@@ -68,6 +74,16 @@ Deno.test("the shares always sum up to 100, and every draw falls to a priority w
       },
     ),
   );
+});
+
+Deno.test("priorities that are left get nothing, unless no other has hosts to choose", () => {
+  const levels = [3, 2, 0].map((available) => ({ total: 3, available }));
+  const without = (...left: number[]) =>
+    sharesOfOthers(levels, { overprovisioningFactor: 140, panicThreshold: 50 }, new Set(left))
+      ?.map(({ load }) => load);
+  assert.deepEqual(without(0), [0, 100, 0]);
+  assert.deepEqual(without(1), [100, 0, 0]);
+  assert.equal(without(0, 1), undefined);
 });
 
 Deno.test("a locality keeps its weight until overprovisioning is used up", () => {

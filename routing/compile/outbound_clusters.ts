@@ -10,6 +10,7 @@ import {
   Cluster_LbPolicy,
   ClusterSchema,
 } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { TransportSocket } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { clusterName, serverName } from "../xds/names.ts";
 import { connectionPoolFields, httpVersion } from "./connection_pool.ts";
 import { hashingFields } from "./consistent_hash.ts";
@@ -21,7 +22,14 @@ import { outlierDetection } from "./outlier_detection.ts";
 import { isLocalityWeighted, localityLbSetting } from "./locality.ts";
 import { isHttp } from "./protocol.ts";
 import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
-import { ADS, autoMutualTls, upstreamMutualTls, upstreamTls } from "./transport_socket.ts";
+import {
+  ADS,
+  autoMutualTls,
+  RAW_BUFFER,
+  upstreamMutualTls,
+  upstreamTls,
+  withProxyProtocol,
+} from "./transport_socket.ts";
 import type { CompileWarning } from "./warning.ts";
 
 /** Compiled clusters of one service under one set of rules, by name. */
@@ -107,7 +115,7 @@ function compileCluster(name: string, input: ClusterInput): Cluster {
       healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
       localityConfigSpecifier: localityConfig(policy, settings),
     },
-    ...transportSocketFields(input, policy, version === "HTTP/2" ? "HTTP2" : port.protocol),
+    ...proxied(transportSocketFields(input, policy, version === "HTTP/2" ? "HTTP2" : port.protocol), policy),
     metadata: { filterMetadata: { istio: istioMetadata(input, rule) } },
   });
 }
@@ -122,12 +130,33 @@ function discovery(name: string, { service, port, subset, rules, settings }: Clu
   };
 }
 
+interface TransportSocketFields {
+  transportSocket?: TransportSocket;
+  transportSocketMatches?: ReturnType<typeof autoMutualTls>;
+}
+
+/** The same sockets, each behind the header of the PROXY protocol where the policy wants one. */
+function proxied(fields: TransportSocketFields, { proxyProtocol }: EffectivePolicy): TransportSocketFields {
+  if (proxyProtocol === undefined) return fields;
+  const { version = "V1" } = proxyProtocol;
+  const { transportSocket, transportSocketMatches } = fields;
+  if (transportSocketMatches === undefined) {
+    return { transportSocket: withProxyProtocol(transportSocket ?? RAW_BUFFER, version) };
+  }
+  return {
+    transportSocketMatches: transportSocketMatches.map((match) => ({
+      ...match,
+      transportSocket: withProxyProtocol(match.transportSocket, version),
+    })),
+  };
+}
+
 /** @param protocol what connections speak */
 function transportSocketFields(
   { service, port, subset, identities }: ClusterInput,
   { tls }: EffectivePolicy,
   protocol: Protocol,
-) {
+): TransportSocketFields {
   if (tls?.mode === "DISABLE") return {};
   const mutualTls = (sni: string | undefined, subjectAltNames: readonly string[] | undefined) =>
     upstreamMutualTls({

@@ -5,6 +5,7 @@ import type { HTTPRetry } from "../istio/types.ts";
 import { parseDuration } from "../istio/duration.ts";
 import { type RetryPolicy, RetryPolicySchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { PreviousHostsPredicateSchema } from "../xds/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
+import { PreviousPrioritiesConfigSchema } from "../xds/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
 import { packAny } from "../xds/resources.ts";
 
 const DEFAULT_ATTEMPTS = 2;
@@ -17,6 +18,18 @@ const previousHosts = {
   configType: {
     case: "typedConfig" as const,
     value: packAny(PreviousHostsPredicateSchema, create(PreviousHostsPredicateSchema)),
+  },
+};
+
+/** After every second attempt the priorities of the hosts tried so far are left out. */
+const remoteLocalities = {
+  name: "envoy.retry_priorities.previous_priorities",
+  configType: {
+    case: "typedConfig" as const,
+    value: packAny(
+      PreviousPrioritiesConfigSchema,
+      create(PreviousPrioritiesConfigSchema, { updateFrequency: 2 }),
+    ),
   },
 };
 
@@ -39,6 +52,7 @@ export function retryPolicy(retries: HTTPRetry | undefined): RetryPolicy | undef
       ? undefined
       : durationFromMs(parseDuration(retries.perTryTimeout)),
     retryHostPredicate: retries?.retryIgnorePreviousHosts === false ? [] : [previousHosts],
+    retryPriority: retries?.retryRemoteLocalities ? remoteLocalities : undefined,
     hostSelectionRetryMaxAttempts: 5n,
     retryBackOff: retries?.backoff === undefined
       ? undefined

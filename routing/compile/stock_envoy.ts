@@ -1,8 +1,9 @@
 /** What a stock Envoy has to be told otherwise than a skiff agent. */
-import { create } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type Cluster, ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { type TransportSocket, TransportSocketSchema } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import { ProxyProtocolUpstreamTransportSchema } from "../xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { UpstreamTlsContextSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { HttpProtocolOptionsSchema } from "../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { packAny } from "../xds/resources.ts";
@@ -44,16 +45,22 @@ function withoutHttp2(cluster: Cluster): Cluster {
 
 function socketWithoutHttp2(socket: TransportSocket): TransportSocket {
   if (socket.configType.case !== "typedConfig") return socket;
+  const proxied = anyUnpack(socket.configType.value, ProxyProtocolUpstreamTransportSchema);
+  if (proxied?.transportSocket !== undefined) {
+    const transportSocket = socketWithoutHttp2(proxied.transportSocket);
+    return packed(socket.name, ProxyProtocolUpstreamTransportSchema, { ...proxied, transportSocket });
+  }
   const context = anyUnpack(socket.configType.value, UpstreamTlsContextSchema);
   const common = context?.commonTlsContext;
   if (context === undefined || common === undefined || !common.alpnProtocols.includes(HTTP2)) return socket;
   const alpnProtocols = common.alpnProtocols.filter((protocol) => protocol !== HTTP2);
   const changed = { ...context, commonTlsContext: { ...common, alpnProtocols } };
+  return packed(socket.name, UpstreamTlsContextSchema, changed);
+}
+
+function packed<Schema extends DescMessage>(name: string, schema: Schema, message: MessageInitShape<Schema>) {
   return create(TransportSocketSchema, {
-    name: socket.name,
-    configType: {
-      case: "typedConfig",
-      value: packAny(UpstreamTlsContextSchema, create(UpstreamTlsContextSchema, changed)),
-    },
+    name,
+    configType: { case: "typedConfig", value: packAny(schema, create(schema, message)) },
   });
 }

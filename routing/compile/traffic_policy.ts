@@ -16,6 +16,7 @@ export interface EffectivePolicy {
   outlierDetection?: OutlierDetection;
   tls?: ClientTLSSettings;
   retryBudget?: RetryBudget;
+  proxyProtocol?: TrafficPolicy["proxyProtocol"];
 }
 
 /**
@@ -30,9 +31,12 @@ export function effectivePolicy(
   port: number,
 ): EffectivePolicy {
   const policy = override(override({}, rule, port), subset, port);
-  // There is none for a port, so that none takes its place.
-  const retryBudget = subset?.retryBudget ?? rule?.retryBudget;
-  return retryBudget === undefined ? policy : { ...policy, retryBudget };
+  // There are none for a port, so that none takes their place.
+  return {
+    ...policy,
+    retryBudget: subset?.retryBudget ?? rule?.retryBudget,
+    proxyProtocol: subset?.proxyProtocol ?? rule?.proxyProtocol,
+  };
 }
 
 function override(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: number): EffectivePolicy {

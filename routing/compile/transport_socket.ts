@@ -1,9 +1,10 @@
 /** TLS between workloads of the mesh: both ends of mutual TLS 1.3, with secrets the agent keeps to itself. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { Cluster_TransportSocketMatchSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { type TransportSocket, TransportSocketSchema } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { ApiVersion, type ConfigSource, ConfigSourceSchema } from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+import { ProxyProtocolConfig_Version } from "../xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
+import { ProxyProtocolUpstreamTransportSchema } from "../xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { RawBufferSchema } from "../xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
 import {
   SubjectAltNameMatcher_SanType,
@@ -53,6 +54,19 @@ export const RAW_BUFFER: TransportSocket = create(TransportSocketSchema, {
   name: "envoy.transport_sockets.raw_buffer",
   configType: { case: "typedConfig", value: packAny(RawBufferSchema, create(RawBufferSchema)) },
 });
+
+/** The socket behind a header of the PROXY protocol, which tells the server who the caller is. */
+export function withProxyProtocol(socket: TransportSocket, version: "V1" | "V2"): TransportSocket {
+  const { V1, V2 } = ProxyProtocolConfig_Version;
+  const wrapper = create(ProxyProtocolUpstreamTransportSchema, {
+    config: { version: version === "V2" ? V2 : V1 },
+    transportSocket: socket,
+  });
+  return create(TransportSocketSchema, {
+    name: "envoy.transport_sockets.upstream_proxy_protocol",
+    configType: { case: "typedConfig", value: packAny(ProxyProtocolUpstreamTransportSchema, wrapper) },
+  });
+}
 
 export interface UpstreamIdentity {
   sni: string;
@@ -143,7 +157,7 @@ function downstreamMutualTls(alpn: string[]): TransportSocket {
 /** Mutual TLS to endpoints that are known to take it, plaintext to the others: Istio's auto mTLS. */
 export function autoMutualTls(
   mutualTls: TransportSocket,
-): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] {
+): { name: string; match: Record<string, string>; transportSocket: TransportSocket }[] {
   return [
     { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: mutualTls },
     { name: "tlsMode-disabled", match: {}, transportSocket: RAW_BUFFER },

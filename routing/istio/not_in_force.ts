@@ -20,7 +20,6 @@ const olderTls = /^TLSV1_[01]$/;
 
 const virtualService: NotInForce[] = [
   { field: "tcp[].match[].sourceSubnet" },
-  { field: "http[].retries.retryRemoteLocalities", values: yes },
 ];
 
 const serverTls: NotInForce[] = [
@@ -57,7 +56,6 @@ const wholePolicy: NotInForce[] = [
   ...trafficPolicy,
   ...under("portLevelSettings[]", trafficPolicy),
   { field: "tunnel" },
-  { field: "proxyProtocol" },
   { field: "retryBudget.budgetInterval", values: /[1-9]/ },
 ];
 

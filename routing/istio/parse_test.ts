@@ -92,11 +92,11 @@ Deno.test("warns of every field that this version does not act on", () => {
   const { resources, problems } = parseResources(
     "a.yaml",
     rule(
-      "http: [{ retries: { retry_remote_localities: true }, route: [{ destination: { host: b } }] }]",
+      "tcp: [{ match: [{ source_subnet: 10.0.0.0/8 }], route: [{ destination: { host: b } }] }]",
     ),
   );
   assert.equal(resources.length, 1);
   assert.deepEqual(problems.map(({ severity, column, path }) => [severity, column, path]), [
-    ["warning", 48, "spec.http[0].retries.retryRemoteLocalities"],
+    ["warning", 36, "spec.tcp[0].match[0].sourceSubnet"],
   ]);
 });

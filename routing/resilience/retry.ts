@@ -13,6 +13,7 @@ export interface RetryPolicySettings {
   backOffMax: number;
   avoidPreviousHosts: boolean;
   hostSelectionMaxAttempts: number;
+  leavePrioritiesEvery?: number;
 }
 
 export interface RetryPolicy extends RetryPolicySettings {

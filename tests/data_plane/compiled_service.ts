@@ -28,6 +28,8 @@ export class NamedBackend extends Backend {
 export interface ServiceOptions {
   /** A traffic policy for `backend`, as YAML flow. */
   trafficPolicy?: string;
+  /** What a VirtualService says of its one route to `backend` beside the destination, as YAML flow without braces. */
+  route?: string;
   /** Where the client runs: `region/zone/subzone`. */
   locality?: string;
   labels?: Record<string, string>;
@@ -110,14 +112,20 @@ export class CompiledService implements AsyncDisposable {
   }
 
   #rules() {
-    const { trafficPolicy } = this.options;
-    if (trafficPolicy === undefined) return [];
-    const yaml = `
+    const { trafficPolicy, route } = this.options;
+    const rules = trafficPolicy === undefined ? [] : [`
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: { name: backend, namespace: default }
 spec: { host: backend, trafficPolicy: ${trafficPolicy} }
-`;
+`];
+    const routes = route === undefined ? [] : [`
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: backend, namespace: default }
+spec: { hosts: [backend], http: [{ route: [{ destination: { host: backend } }], ${route} }] }
+`];
+    const yaml = [...rules, ...routes].join("---");
     const { problems } = parseResources("backend.yaml", yaml);
     if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join("; "));
     return resources(yaml);

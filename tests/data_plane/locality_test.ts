@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CompiledService, NamedBackend } from "./compiled_service.ts";
+import { CompiledService, NamedBackend, type Served } from "./compiled_service.ts";
 
 const outliers = "outlierDetection: { consecutive5xxErrors: 1, interval: 60s, baseEjectionTime: 60s, " +
   "maxEjectionPercent: 100 }";
@@ -34,6 +34,24 @@ Deno.test("requests stay in the client's zone, spill over as it fails, and fail 
   a2.answer.status = 500;
   while ((await service.request()).status !== 500);
   assert.deepEqual(await service.tally(20), { b: 20 });
+});
+
+Deno.test("retryRemoteLocalities takes a request elsewhere after two attempts near the client", async () => {
+  await using near = new NamedBackend("near", { status: 503 });
+  await using far = new NamedBackend("far");
+  const served: Served[] = [[near, { locality: "eu/a" }], [far, { locality: "us/x" }]];
+  const trafficPolicy = "{ outlierDetection: { consecutive5xxErrors: 1000 } }";
+  const retries = (more: string) => `retries: { attempts: 3, retryOn: 5xx, backoff: 1ms${more} }`;
+  await using staying = await CompiledService.start(served, { locality: "eu/a", trafficPolicy, route: retries("") });
+  assert.deepEqual(await staying.tally(5), { 503: 5 });
+  assert.equal(near.requests, 20);
+  await using leaving = await CompiledService.start(served, {
+    locality: "eu/a",
+    trafficPolicy,
+    route: retries(", retryRemoteLocalities: true"),
+  });
+  assert.deepEqual(await leaving.tally(5), { far: 5 });
+  assert.equal(near.requests, 30);
 });
 
 Deno.test("without outlier detection locality makes no difference", async () => {

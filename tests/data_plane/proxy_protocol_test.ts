@@ -20,6 +20,8 @@ import {
   routes,
   TestProxy,
 } from "./harness.ts";
+import { CompiledService } from "./compiled_service.ts";
+import { RawBackend, RawConnection } from "./raw_sockets.ts";
 import {
   bytes,
   close,
@@ -175,6 +177,43 @@ for (const version of ["V1", "V2"] as const) {
     }
   });
 }
+
+Deno.test("proxyProtocol of a rule tells of each caller on connections of its own, over TLS or not", async () => {
+  const heads: string[] = [];
+  using backend = new RawBackend(async (connection) => {
+    for (let answered = 0;; answered++) {
+      await until(() => connection.received.split("\r\n\r\n").length > answered + 1, "a request");
+      if (answered === 0) heads.push(connection.received.slice(0, connection.received.indexOf("GET")));
+      await connection.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    }
+  });
+  await using service = await CompiledService.start([[backend]], {
+    trafficPolicy: "{ proxyProtocol: { version: V1 } }",
+  });
+  const { port } = service.httpProxy;
+  const callers = [await RawConnection.connect(port), await RawConnection.connect(port)];
+  for (const answers of [1, 2]) {
+    for (const caller of callers) {
+      await caller.send("GET / HTTP/1.1\r\nhost: backend:9080\r\n\r\n");
+      await until(() => caller.received.split("\r\n\r\n").length > answers, "an answer");
+    }
+  }
+  const own = callers.map(({ connection }) => (connection.localAddr as Deno.NetAddr).port);
+  assert.deepEqual(heads, own.map((caller) => `PROXY TCP4 127.0.0.1 127.0.0.1 ${caller} ${port}\r\n`));
+  for (const caller of callers) caller.close();
+
+  using secured = new RawBackend();
+  await using tls = await CompiledService.start([[secured]], {
+    trafficPolicy: "{ proxyProtocol: { version: V2 }, tls: { mode: SIMPLE } }",
+  });
+  const refused = tls.request();
+  const header = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01";
+  await until(() => secured.received.length > header.length + 7, "the ClientHello");
+  assert.equal(secured.received.slice(0, header.length), header);
+  assert.equal(secured.received.slice(header.length + 4, header.length + 6), "\x16\x03");
+  for (const connection of secured.connections) connection.close();
+  assert.equal((await refused).status, 503);
+});
 
 Deno.test("what of the PROXY protocol is not implemented is refused by its path", () => {
   const refused = (listenerFilters: ReturnType<typeof typed>[]) =>

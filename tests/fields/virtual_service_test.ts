@@ -179,7 +179,7 @@ fieldTests({
     http(
       "retries.retryRemoteLocalities",
       `retries: { attempts: 2, retryRemoteLocalities: true }, ${to}`,
-      { warns: /not in force/ },
+      `"name":"envoy.retry_priorities.previous_priorities"`,
     ),
 
     http(

@@ -60,10 +60,13 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
   const http = httpOptions(resource, place.field("typed_extension_protocol_options"));
   const errors = errorStatuses(resource.typedExtensionProtocolOptions[protocolOptions], place.key(protocolOptions));
-  const socket = transportSocket(resource.transportSocket, place.field("transport_socket"), secrets);
   // As Envoy falls back to it: who speaks HTTP/2 says so, where the configuration is silent.
   const offering = (tls: UpstreamTlsConfig | null) =>
     tls === null || tls.alpn.length > 0 || http.http2 === undefined ? tls : { ...tls, alpn: ["h2"] };
+  const socketOf = (socket: TransportSocket | undefined, at: Place) => {
+    const translated = transportSocket(socket, at, secrets);
+    return { ...translated, tls: offering(translated.tls) };
+  };
   const cluster: SlotlessCluster = {
     name,
     type,
@@ -73,11 +76,10 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
       const at = place.field("transport_socket_matches").item(index);
       return {
         match: textValues(match, at.field("match")),
-        tls: offering(upstreamTls(transportSocket, at.field("transport_socket"), secrets)),
+        ...socketOf(transportSocket, at.field("transport_socket")),
       };
     }),
-    ...socket,
-    tls: offering(socket.tls),
+    ...socketOf(resource.transportSocket, place.field("transport_socket")),
     circuitBreakers: circuitBreakers(resource, place.field("circuit_breakers")),
     ...http,
     tcpKeepalive: keepalive(resource.upstreamConnectionOptions?.tcpKeepalive),
@@ -100,7 +102,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   };
 }
 
-/** The cluster's own transport socket, inside the one that sends the PROXY protocol if there is that. */
+/** A transport socket, inside the one that sends the PROXY protocol if there is that. */
 function transportSocket(
   socket: TransportSocket | undefined,
   place: Place,

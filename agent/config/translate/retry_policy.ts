@@ -2,8 +2,10 @@
 import type {
   RetryPolicy,
   RetryPolicy_RetryBackOff,
+  RetryPolicy_RetryPriority,
 } from "../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { PreviousHostsPredicateSchema } from "../../../routing/xds/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
+import { PreviousPrioritiesConfigSchema } from "../../../routing/xds/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
 import type { RetryConfig } from "../model.ts";
 import { unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
@@ -48,9 +50,20 @@ export function retryPolicy(policy: RetryPolicy | undefined, place: Place): Retr
     perTryTimeout: milliseconds(policy.perTryTimeout, 0, place.field("per_try_timeout")),
     retriableStatusCodes: policy.retriableStatusCodes,
     ...backOff(policy.retryBackOff, place.field("retry_back_off")),
+    ...previousPriorities(policy.retryPriority, place.field("retry_priority.typed_config")),
     avoidPreviousHosts: policy.retryHostPredicate.length > 0,
     hostSelectionMaxAttempts: Number(policy.hostSelectionRetryMaxAttempts) || 1,
   };
+}
+
+function previousPriorities(
+  priority: RetryPolicy_RetryPriority | undefined,
+  place: Place,
+): Pick<RetryConfig, "leavePrioritiesEvery"> {
+  if (priority === undefined) return {};
+  const { updateFrequency } = unpack(priority.configType.value, PreviousPrioritiesConfigSchema, place);
+  place.field("update_frequency").require(updateFrequency > 0, "want at least 1");
+  return { leavePrioritiesEvery: updateFrequency };
 }
 
 /** From 25 ms up to 250 ms unless said otherwise; up to ten times the base where only that is said. */

@@ -17,6 +17,7 @@ import { Flag } from "../../respond/outcome.ts";
 import { type Socket, SocketError } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import { type ConnectFailure, Connector, type ConnectOwner, type UpstreamChannel } from "../../upstream/connector.ts";
+import { callerAddresses } from "../../upstream/proxy_protocol.ts";
 import type { DataThread } from "../../worker/thread.ts";
 import { Timer } from "../../worker/timer_wheel.ts";
 import { RelayEnd, type RelayOwner } from "./relay_end.ts";
@@ -80,10 +81,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
     this.host = host;
     if (!this.#count(cluster, host)) return this.#end(Flag.UO);
     try {
-      this.#connector = new Connector(cluster, host, this, false, {
-        remote: this.link.peer.remoteAddress,
-        local: `${this.link.chain.listener.address}:${this.link.chain.listener.port}`,
-      });
+      this.#connector = new Connector(cluster, host, this, false, callerAddresses(this.link));
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
       this.connectFailed({ timedOut: false, reason: error.message });

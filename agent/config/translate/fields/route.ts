@@ -6,6 +6,7 @@ import {
   RedirectActionSchema,
   RetryPolicy_RetryBackOffSchema,
   RetryPolicy_RetryHostPredicateSchema,
+  RetryPolicy_RetryPrioritySchema,
   RetryPolicySchema,
   RouteAction_HashPolicy_ConnectionPropertiesSchema,
   RouteAction_HashPolicy_CookieAttributeSchema,
@@ -26,6 +27,7 @@ import {
   WeightedClusterSchema,
 } from "../../../../routing/xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { RouteConfigurationSchema } from "../../../../routing/xds/gen/envoy/config/route/v3/route_pb.ts";
+import { PreviousPrioritiesConfigSchema } from "../../../../routing/xds/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
 import { PreviousHostsPredicateSchema } from "../../../../routing/xds/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
 import { message } from "./message_fields.ts";
 
@@ -93,11 +95,13 @@ export const routeFields = [
   message(WeightedCluster_ClusterWeightSchema, `name weight ${headers} host_rewrite_literal`),
   message(
     RetryPolicySchema,
-    `retry_on num_retries per_try_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes
+    `retry_on num_retries per_try_timeout retry_host_predicate retry_priority host_selection_retry_max_attempts retriable_status_codes
      retry_back_off`,
   ),
   message(RetryPolicy_RetryHostPredicateSchema, "typed_config", { name: "the type of typed_config decides" }),
   message(PreviousHostsPredicateSchema, ""),
+  message(RetryPolicy_RetryPrioritySchema, "typed_config", { name: "the type of typed_config decides" }),
+  message(PreviousPrioritiesConfigSchema, "update_frequency"),
   message(RetryPolicy_RetryBackOffSchema, "base_interval max_interval"),
   message(
     RedirectActionSchema,
