@@ -2,6 +2,7 @@
  * Drives real data threads with hand-made configuration: one cluster, one route configuration, one listener, the rest
  * by defaults that a test overrides.
  */
+import { AgentSlot, agentSlot } from "../../agent/config/shared_memory.ts";
 import assert from "node:assert/strict";
 import type {
   ClusterConfig,
@@ -246,6 +247,11 @@ export class TestProxy implements AsyncDisposable {
       counts[key] = (counts[key] ?? 0) + values[0];
     }
     return counts;
+  }
+
+  /** Callers' connections. */
+  get downstreamConnections(): number {
+    return Atomics.load(this.threads.slots.counters, agentSlot + AgentSlot.connections);
   }
 
   /** One of `ClusterSlot`'s counters. */
