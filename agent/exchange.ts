@@ -468,7 +468,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
 
   /** Answers in the proxy's own name. `headers`: further lines, each with its end. */
   reply(outcome: Outcome, headers = ""): void {
-    const { status, body, flag, close, overloaded, grpcStatus } = outcome;
+    const { status, flag, close, overloaded, grpcStatus, retriedBody } = outcome;
+    const body = retriedBody !== undefined && this.#attempts.count > 1 ? retriedBody : outcome.body;
     this.respond(status, body, flag, headers, close, overloaded === true, grpcStatus);
   }
 
@@ -497,13 +498,27 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     this.flags |= flag;
     this.status = this.grpc ? 200 : status;
     this.#completeAddedHeaders();
-    let lines = (overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers) + this.#addedHeaders.lines();
+    let lines = (overloaded ? headers + "x-envoy-overloaded: true\r\n" : headers) + this.#routeHeaders() +
+      this.#addedHeaders.lines();
     if (this.grpc) {
       this.grpcStatus = grpcStatus;
       lines += grpcReplyHeaders(grpcStatus, body);
     }
     this.bytesSent += this.downstream!.sendLocalReply(this.status, this.grpc ? "" : body, lines, close);
     this.finish();
+  }
+
+  /** What the route adds to any response to its requests, as lines. */
+  #routeHeaders(): string {
+    if (this.action === null) return "";
+    let lines = "";
+    for (let i = 0; i < 2; i++) {
+      const mutation = this.responseMutations[i];
+      if (mutation.empty) continue;
+      const context = { exchange: this, request: this.requestHeader, response: null };
+      lines += (mutation.dynamic ? mutation.resolve(context) : mutation).lines;
+    }
+    return lines;
   }
 
   /** Counts the attempt as over. */

@@ -71,17 +71,17 @@ function allowsUpgrade(type: string, http: HttpConnectionManagerConfig, route: R
 
 function forward(exchange: Exchange, head: RequestHead, route: Route, action: ForwardAction, permit: Permit): void {
   const chosen = chooseCluster(action);
-  const cluster = exchange.downstream!.link.chain.proxy.clusters.get(chosen.name);
-  if (cluster === undefined) return exchange.reply(outcomes.noCluster);
   exchange.action = action;
-  exchange.cluster = cluster;
-  exchange.settings.ofRoute(action, exchange.downstream!.link.chain.http.maxStreamDuration ?? 0);
   exchange.responseMutations[0] = chosen.responseHeaders;
   exchange.responseMutations[1] = route.responseHeaders;
+  if (chosen.responseHeaders.dynamic || route.responseHeaders.dynamic) keepForResponse(exchange, head);
+  const cluster = exchange.downstream!.link.chain.proxy.clusters.get(chosen.name);
+  if (cluster === undefined) return exchange.reply(outcomes.noCluster);
+  exchange.cluster = cluster;
+  exchange.settings.ofRoute(action, exchange.downstream!.link.chain.http.maxStreamDuration ?? 0);
   exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, chosen.requestHeaders);
-  if (chosen.responseHeaders.dynamic || route.responseHeaders.dynamic) keepForResponse(exchange, head);
   if (exchange.limitDuration()) runFilters(exchange, head, permit);
 }
 

@@ -52,7 +52,7 @@ Deno.test("operators give their part of the entry", () => {
     entry.downstreamRemote = "[::1]:5000";
     entry.upstreamCluster = "outbound|80||a";
   });
-  assert.equal(text, "reviews:9080|curl|UF,URX|sni|[::1]:5000|[::1]|outbound|80||a|100%");
+  assert.equal(text, "reviews:9080|curl|URX,UF|sni|[::1]:5000|[::1]|outbound|80||a|100%");
 });
 
 Deno.test("JSON lines carry null for what is not there", () => {

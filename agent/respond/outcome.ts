@@ -7,11 +7,12 @@ import { ParseResult } from "../decode/http1/parse_head.ts";
 /** Response flags as bits, so that a request can collect several. */
 export const Flag = {
   none: 0,
+  // Envoy writes flags in the order in which they are raised: what stopped the retries goes before what they were for.
+  URX: 16,
   UH: 1,
   UF: 2,
   UO: 4,
   NR: 8,
-  URX: 16,
   NC: 32,
   UC: 64,
   UT: 128,
@@ -30,7 +31,7 @@ export const Flag = {
 const flagNames = Object.entries(Flag).filter(([, bit]) => bit !== 0);
 const flagTexts = new Map<number, string>([[0, "-"]]);
 
-/** Flags as logs and metrics write them: `UF,URX`, `-` for none. */
+/** Flags as logs and metrics write them: `URX,UF`, `-` for none. */
 export function flagText(flags: number): string {
   let text = flagTexts.get(flags);
   if (text === undefined) {
@@ -44,6 +45,8 @@ export interface Outcome {
   status: number;
   flag: number;
   body: string;
+  /** Instead of {@link body} after several attempts. */
+  retriedBody?: string;
   /** Whether the downstream connection must not be used again. */
   close: boolean;
   /** Adds `x-envoy-overloaded: true`. */
@@ -56,13 +59,19 @@ export interface Outcome {
 const deadlineExceeded = 4;
 const disconnect = "upstream connect error or disconnect/reset before headers. ";
 
+/** No response has come, for this reason. */
+const withoutResponse = (reason: string) => ({
+  body: `${disconnect}reset reason: ${reason}`,
+  retriedBody: `${disconnect}retried and the latest reset reason: ${reason}`,
+});
+
 export const outcomes = {
   noRoute: { status: 404, flag: Flag.NR, body: "", close: false },
   noCluster: { status: 503, flag: Flag.NC, body: "", close: false },
   noHealthyUpstream: { status: 503, flag: Flag.UH, body: "no healthy upstream", close: false },
-  connectFailure: { status: 503, flag: Flag.UF, body: `${disconnect}reset reason: connection failure`, close: false },
-  connectTimeout: { status: 503, flag: Flag.UF, body: `${disconnect}reset reason: connection timeout`, close: false },
-  reset: { status: 503, flag: Flag.UC, body: `${disconnect}reset reason: connection termination`, close: false },
+  connectFailure: { status: 503, flag: Flag.UF, ...withoutResponse("remote connection failure"), close: false },
+  connectTimeout: { status: 503, flag: Flag.UF, ...withoutResponse("connection timeout"), close: false },
+  reset: { status: 503, flag: Flag.UC, ...withoutResponse("connection termination"), close: false },
   overflow: {
     status: 503,
     flag: Flag.UO,
@@ -74,7 +83,7 @@ export const outcomes = {
   upstreamProtocolError: {
     status: 502,
     flag: Flag.UPE,
-    body: `${disconnect}reset reason: protocol error`,
+    ...withoutResponse("protocol error"),
     close: false,
   },
   upstreamTimeout: { status: 504, flag: Flag.UT, body: "upstream request timeout", close: false },

@@ -9,14 +9,16 @@ const defaultPorts: Record<string, number> = { http: 80, https: 443 };
 /** The `location` line of a redirect (Envoy's RedirectAction). */
 export function redirectHeaders(redirect: RedirectConfig, route: Route, head: RequestHead): string {
   const bytes = head.fields.bytes;
-  const scheme = redirect.scheme === "" ? "http" : redirect.scheme;
+  const ownScheme = head.secure ? "https" : "http";
+  const scheme = redirect.scheme === "" ? ownScheme : redirect.scheme;
   const authority = latin1(bytes, head.authorityStart, head.authorityEnd);
   const [, name, port] = /^(.*?)(?::(\d+))?$/.exec(authority)!;
   const host = redirect.host === "" ? name : redirect.host;
   // A port that is the old scheme's default does not go along into another scheme.
-  const kept = port === undefined || (redirect.scheme !== "" && Number(port) === defaultPorts.http) ? 0 : Number(port);
+  const leaves = scheme !== ownScheme && Number(port) === defaultPorts[ownScheme];
+  const kept = port === undefined || leaves ? 0 : Number(port);
   const chosen = redirect.port > 0 ? redirect.port : redirect.host === "" ? kept : 0;
-  const portText = chosen > 0 && chosen !== defaultPorts[scheme] ? `:${chosen}` : "";
+  const portText = chosen > 0 ? `:${chosen}` : "";
   const query = redirect.stripQuery ? "" : latin1(bytes, head.queryStart, head.pathEnd);
   const path = latin1(bytes, head.pathStart, head.queryStart);
   let target = path + query;

@@ -13,7 +13,7 @@ export interface FormatContext {
   exchange: Exchange;
   /** A header of the request, or a part of its first line; empty where there is none. */
   request: (name: string) => string;
-  /** `null` while the request is written. */
+  /** `null` while the request is written, and for a reply of the proxy's own. */
   response: ResponseHead | null;
 }
 
@@ -43,7 +43,7 @@ const operators: Readonly<Record<string, Operator>> = {
   START_TIME: ({ exchange }) => new Date(performance.timeOrigin + exchange.startTime).toISOString(),
   UPSTREAM_CLUSTER: ({ exchange }) => exchange.cluster?.config.name ?? "",
   UPSTREAM_HOST: ({ exchange }) => exchange.host?.label ?? "",
-  RESPONSE_CODE: ({ response }) => response === null ? "" : String(response.status),
+  RESPONSE_CODE: ({ exchange, response }) => String(response?.status ?? (exchange.status || "")),
   RESPONSE_FLAGS: ({ exchange }) => flagText(exchange.flags),
 };
 

@@ -28,6 +28,7 @@ enum State {
 
 /** A response head must fit into this. */
 const maximumHead = 64 * 1024;
+const noBody = ascii("content-length: 0\r\n\r\n");
 const chunkedFraming = ascii("transfer-encoding: chunked\r\n\r\n");
 const emptyLine = ascii("\r\n");
 
@@ -88,7 +89,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
       appendContentLength(out, request.bodyLength);
       out.appendAll(emptyLine);
     } else if (request.bodyKind === BodyKind.tunnel) appendUpgrade(out, request.upgrade);
-    else out.appendAll(emptyLine);
+    else out.appendAll(expectsBody(request.head) ? noBody : emptyLine);
     if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
     if (request.trailers !== null) this.sendTrailers(request.trailers);
     if (request.requestComplete) this.sendEnd();
@@ -284,4 +285,9 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     const next = Math.min(idle, life);
     if (next < Infinity) this.thread.loop.setTimer(this.timer, next);
   }
+}
+
+/** Whether the method is one that means a body (PATCH, POST, PUT) or may have one (OPTIONS): RFC 9110 section 8.6. */
+function expectsBody({ bytes, start }: ByteQueue): boolean {
+  return bytes[start] === 80 || bytes[start] === 79;
 }

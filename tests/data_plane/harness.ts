@@ -238,7 +238,7 @@ export class TestProxy implements AsyncDisposable {
     });
   }
 
-  /** How many requests ended how: `200 -`, `503 UF,URX` …, as the metrics count them. */
+  /** How many requests ended how: `200 -`, `503 URX,UF` …, as the metrics count them. */
   recorded(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const { metric, labels, values } of this.threads.series()) {

@@ -90,7 +90,7 @@ Deno.test("when every attempt to connect fails, the flags say both", async () =>
   const { proxy, port } = await TestProxy.simple([freePort()], { action: { retry: retry(["connect-failure"]) } });
   await using _ = proxy;
   assert.equal((await get(port)).status, 503);
-  assert.deepEqual(proxy.recorded(), { "503 UF,URX": 1 });
+  assert.deepEqual(proxy.recorded(), { "503 URX,UF": 1 });
   assert.equal(proxy.clusterCounter(ClusterSlot.connectFailures), 3);
 });
 

@@ -177,7 +177,7 @@ Deno.test("connecting is tried max_connect_attempts times, each time at a host n
   using connection = await connect(port);
   assert.equal((await readAll(connection)).length, 0);
   await until(
-    () => sum(proxy.threads.series(), "istio_tcp_connections_closed_total", { response_flags: "UF,URX" }) === 1,
+    () => sum(proxy.threads.series(), "istio_tcp_connections_closed_total", { response_flags: "URX,UF" }) === 1,
     "a connection that found no host is counted with its flags",
   );
 });
