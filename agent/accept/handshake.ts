@@ -10,6 +10,7 @@ import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../sys/epoll.ts";
 import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../sys/socket.ts";
 import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
 import type { Watcher } from "../worker/event_loop.ts";
+import type { InProcessPair } from "../worker/in_process.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type ClientHello, clientHelloLength, INCOMPLETE, NOT_TLS, parseClientHello } from "./client_hello.ts";
@@ -49,6 +50,7 @@ export class Handshake implements Watcher {
     private remoteAddress: string,
     private readonly address: AcceptingAddress,
     private readonly turn: number,
+    private readonly pair: InProcessPair | null = null,
   ) {
     this.#directAddress = remoteAddress;
     this.#awaitsProxyHeader = address.proxyProtocol !== null;
@@ -112,6 +114,7 @@ export class Handshake implements Watcher {
       return this.#close();
     }
     this.#chain = chain;
+    if (this.pair !== null) this.pair.staysOnSockets = chain.config.tcp !== null;
     this.#serverName = hello?.serverName ?? "";
     if (chain.contextSlot === null) return this.#handOver();
     const { context } = chain.contextSlot;
@@ -166,6 +169,7 @@ export class Handshake implements Watcher {
           details,
         ),
       }),
+      this.pair,
     );
   }
 
@@ -180,6 +184,7 @@ export class Handshake implements Watcher {
     this.thread.overload.publish();
     this.#tls?.close();
     this.socket.close();
+    this.pair?.refuse();
   }
 
   abandon(): void {

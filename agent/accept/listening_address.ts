@@ -9,6 +9,7 @@ import { Timer } from "../worker/timer_wheel.ts";
 import { type FilterChain, matchFilterChain } from "./filter_chain.ts";
 import { type AcceptingAddress, Handshake } from "./handshake.ts";
 import { serve } from "./serve.ts";
+import { InProcessPair } from "../worker/in_process.ts";
 
 /** Connections taken in one turn of the loop at the most, so that those that exist are not starved. */
 const acceptsPerTurn = 64;
@@ -89,6 +90,25 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
     );
   }
 
+  /**
+   * A connection from another workload of this thread, taken as one that was accepted; `null` where it has to come over
+   * the wire.
+   *
+   * @throws SocketError when no sockets can be made.
+   */
+  connectInProcess(): InProcessPair | null {
+    const takesCallers = this.proxyProtocol === null && this.chains.length > 0 &&
+      this.chains.every(({ inbound }) => inbound);
+    if (!takesCallers) return null;
+    const pair = new InProcessPair(this.thread);
+    this.#turn++;
+    if (this.thread.overload.refusesConnection()) pair.receiverSocket.close();
+    // The port that the kernel would have chosen is nobody's.
+    else new Handshake(this.thread, pair.receiverSocket, `${sourceOf(this.address)}:0`, this, this.#turn, pair);
+    this.thread.overload.publish();
+    return pair;
+  }
+
   /** Without descriptors the connection stays in the backlog: looking at once again would only spin. */
   #pause(): void {
     if (!this.#warned) {
@@ -108,4 +128,9 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
     this.thread.loop.unwatch(this.#socket.descriptor);
     this.#socket.close();
   }
+}
+
+/** The address that the kernel gives to the near end of a connection to this address of the machine's own. */
+function sourceOf(address: string): string {
+  return address.startsWith("127.") ? "127.0.0.1" : address;
 }

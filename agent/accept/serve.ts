@@ -7,13 +7,21 @@ import { recordDenied } from "../record/tcp.ts";
 import type { DownstreamLink } from "../downstream_stream.ts";
 import type { Socket } from "../sys/socket.ts";
 import type { TlsSession } from "../sys/tls_session.ts";
+import type { InProcessPair } from "../worker/in_process.ts";
 import type { DataThread } from "../worker/thread.ts";
 
-/** Hands over socket and TLS session; whoever takes them owns them. */
-export function serve(thread: DataThread, socket: Socket, tls: TlsSession | null, link: DownstreamLink): void {
+/** Hands over socket and TLS session; whoever takes them owns them. `pair`: the caller is in this thread. */
+export function serve(
+  thread: DataThread,
+  socket: Socket,
+  tls: TlsSession | null,
+  link: DownstreamLink,
+  pair: InProcessPair | null = null,
+): void {
   if (link.chain.config.tcp !== null) relay(thread, socket, tls, link);
-  else if (tls?.applicationProtocol() === "h2") new Http2ServerConnection(thread, socket, tls, link);
-  else new Http1ServerConnection(thread, socket, tls, link);
+  else if (tls?.applicationProtocol() !== "h2") new Http1ServerConnection(thread, socket, tls, link);
+  else if (pair === null) new Http2ServerConnection(thread, socket, tls, link);
+  else new Http2ServerConnection(thread, pair.takeReceiver(tls, socket), null, link);
 }
 
 function relay(thread: DataThread, socket: Socket, tls: TlsSession | null, link: DownstreamLink): void {

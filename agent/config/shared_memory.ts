@@ -32,7 +32,9 @@ export const ClusterSlot = {
   shadowDrops: 12,
   /** Retries that the limit on them has held back. */
   retryOverflows: 13,
-  length: 14,
+  /** Of the connections those to another workload of this agent that never left the process. */
+  inProcessConnections: 14,
+  length: 15,
 } as const;
 
 /** Counters of one endpoint, at `slot + …`. */

@@ -7,6 +7,7 @@ import type { ProxyState } from "./thread_state.ts";
 const clusterTotals = {
   upstream_cx_active: ClusterSlot.activeConnections,
   upstream_cx_total: ClusterSlot.connections,
+  upstream_cx_in_process: ClusterSlot.inProcessConnections,
   upstream_cx_connect_fail: ClusterSlot.connectFailures,
   upstream_rq_active: ClusterSlot.activeRequests,
   upstream_rq_pending_active: ClusterSlot.pendingRequests,

@@ -39,6 +39,13 @@ function setOption(descriptor: number, level: number, option: number, setting: n
   libc.setsockopt(descriptor, level, option, valueBytes, 4);
 }
 
+/** Tells watchers when descriptors are ready. */
+interface Poller<W> {
+  watch(descriptor: number, events: number, watcher: W): void;
+  change(descriptor: number, events: number): void;
+  unwatch(descriptor: number): void;
+}
+
 /** Raised where a socket cannot be made or bound; `code` is errno's value. */
 export class SocketError extends Error {
   override name = "SocketError";
@@ -49,6 +56,7 @@ export class SocketError extends Error {
 
 /** A connected (or connecting) stream socket, non-blocking. */
 export class Socket {
+  readonly inProcess = false;
   /** -1 once closed. */
   descriptor: number;
 
@@ -72,6 +80,33 @@ export class Socket {
       throw new SocketError(errnoText(code), code);
     }
     return new Socket(descriptor);
+  }
+
+  /**
+   * Two sockets that are each other's peers.
+   *
+   * @throws SocketError when they cannot be made.
+   */
+  static pair(): [Socket, Socket] {
+    const descriptors = new Int32Array(2);
+    const made = new Uint8Array(descriptors.buffer);
+    if (libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, made) < 0) {
+      throw new SocketError(errnoText(errno[0]), errno[0]);
+    }
+    return [new Socket(descriptors[0]), new Socket(descriptors[1])];
+  }
+
+  watch<W>(poller: Poller<W>, events: number, watcher: W): void {
+    poller.watch(this.#open(), events, watcher);
+  }
+
+  change<W>(poller: Poller<W>, events: number): void {
+    poller.change(this.#open(), events);
+  }
+
+  /** Must precede closing. */
+  unwatch<W>(poller: Poller<W>): void {
+    poller.unwatch(this.#open());
   }
 
   /** The error of a connection attempt, 0 when it succeeded. */

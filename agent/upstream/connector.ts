@@ -12,6 +12,7 @@ import type { TlsContext } from "../sys/tls_context.ts";
 import { HANDSHAKE_DONE, HANDSHAKE_FAILED, HANDSHAKE_WANTS_WRITE, TlsSession } from "../sys/tls_session.ts";
 import { type CallerAddresses, proxyHeader } from "./proxy_protocol.ts";
 import type { Watcher } from "../worker/event_loop.ts";
+import type { InProcessEnd, InProcessPair } from "../worker/in_process.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 
@@ -21,12 +22,14 @@ export interface ConnectFailure {
   reason: string;
 }
 
-/** An established connection; whoever takes it owns socket and session. */
+/** An established connection; whoever takes it owns socket and session, or what has taken their place. */
 export interface UpstreamChannel {
   readonly cluster: Cluster;
   readonly host: Host;
   readonly socket: Socket;
   readonly tls: TlsSession | null;
+  /** Carries the bytes in the place of socket and session, which are not to be used then; `null`: they do. */
+  readonly inProcess: InProcessEnd | null;
   /** What the session was made from; only to be compared, since it may have been replaced. */
   readonly context: TlsContext | null;
   /** `spiffe://…` of the peer; empty without mutual TLS. */
@@ -55,6 +58,7 @@ export class Connector implements Watcher {
   /**
    * Starts connecting; the owner hears how it went, once. `http1Only`: HTTP/2 is not offered. `caller`: on
    * whose behalf, for the PROXY protocol. `authority`: the host that requests are for, where TLS goes by it.
+   * `pair`: the connection is to another workload of this agent.
    *
    * @throws SocketError when it fails at once.
    */
@@ -65,9 +69,10 @@ export class Connector implements Watcher {
     private readonly http1Only = false,
     private readonly caller: CallerAddresses | null = null,
     private readonly authority = "",
+    private readonly pair: InProcessPair | null = null,
   ) {
     this.#thread = cluster.thread;
-    this.#socket = Socket.connect(host.config.address, host.config.port);
+    this.#socket = pair?.callerSocket ?? Socket.connect(host.config.address, host.config.port);
     const keepalive = cluster.config.tcpKeepalive;
     if (keepalive !== null && host.config.port !== 0) {
       this.#socket.setKeepalive(keepalive.probes, keepalive.time / 1000, keepalive.interval / 1000);
@@ -121,12 +126,19 @@ export class Connector implements Watcher {
   }
 
   #done(peerPrincipal: string, protocol: string): void {
-    this.#thread.loop.clearTimer(this.#timer);
+    const { loop } = this.#thread;
+    loop.clearTimer(this.#timer);
+    let inProcess: InProcessEnd | null = null;
+    if (this.pair !== null && protocol === "h2" && !this.pair.staysOnSockets) {
+      loop.unwatch(this.#socket.descriptor);
+      inProcess = this.pair.takeCaller(this.#tls!, this.#socket);
+    }
     this.owner.connected({
       cluster: this.cluster,
       host: this.host,
       socket: this.#socket,
       tls: this.#tls,
+      inProcess,
       context: this.#context,
       peerPrincipal,
       protocol,
@@ -143,5 +155,6 @@ export class Connector implements Watcher {
     this.#thread.loop.unwatch(this.#socket.descriptor);
     this.#tls?.close();
     this.#socket.close();
+    this.pair?.giveUp();
   }
 }

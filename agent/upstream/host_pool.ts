@@ -5,6 +5,7 @@
  */
 import { ClusterSlot } from "../config/shared_memory.ts";
 import type { Cluster, Host } from "../balance/cluster.ts";
+import { connectInProcess } from "./in_process.ts";
 import { hostOf } from "./request_head.ts";
 import { SocketError } from "../sys/socket.ts";
 import { type ConnectFailure, Connector, type ConnectOwner, isOutdated, type UpstreamChannel } from "./connector.ts";
@@ -144,6 +145,9 @@ export class HostPool implements ConnectOwner {
       return;
     }
     this.#mayMultiplex = true;
+    if (channel.inProcess !== null) {
+      Atomics.add(this.#shared, this.#cluster.config.slot + ClusterSlot.inProcessConnections, 1);
+    }
     const connection = new Http2ClientConnection(channel, this);
     this.#http2.push(connection);
     this.#serveWaiting();
@@ -285,7 +289,9 @@ export class HostPool implements ConnectOwner {
       Atomics.add(this.#shared, slot + ClusterSlot.activeConnections, 1);
       Atomics.add(this.#shared, slot + ClusterSlot.connections, 1);
       try {
-        new Connector(this.#cluster, this.#host, this, this.#http1Only, this.#part.caller, this.#part.authority);
+        const pair = this.#http1Only ? null : connectInProcess(this.#host);
+        const { caller, authority } = this.#part;
+        new Connector(this.#cluster, this.#host, this, this.#http1Only, caller, authority, pair);
       } catch (error) {
         if (!(error instanceof SocketError)) throw error;
         this.connectFailed({ timedOut: false, reason: error.message });

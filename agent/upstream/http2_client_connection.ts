@@ -23,7 +23,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
   #idleSince: number;
 
   constructor(readonly channel: UpstreamChannel, private readonly pool: HostPool) {
-    super(channel.cluster.thread, channel.socket, channel.tls);
+    super(channel.cluster.thread, channel.inProcess ?? channel.socket, channel.inProcess === null ? channel.tls : null);
     this.#idleSince = this.thread.loop.now;
     this.#ownLimit = channel.cluster.config.http2?.maxConcurrentStreams ?? lastStreamNumber;
     this.out.appendAll(preface);

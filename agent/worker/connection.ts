@@ -3,12 +3,13 @@
  * queue. Codecs extend it.
  */
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../sys/epoll.ts";
-import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../sys/socket.ts";
+import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../sys/socket.ts";
 import type { TlsSession } from "../sys/tls_session.ts";
 import { ByteQueue } from "./buffers.ts";
 import type { Deferred, Watcher } from "./event_loop.ts";
 import type { DataThread } from "./thread.ts";
 import { Timer } from "./timer_wheel.ts";
+import type { Transport } from "./transport.ts";
 
 /** Above this much unsent output, whoever produces it is told to pause … */
 export const highWaterMark = 64 * 1024;
@@ -36,9 +37,9 @@ export abstract class Connection implements Watcher, Deferred {
   #finishing = false;
   #interest = EPOLLIN;
 
-  constructor(readonly thread: DataThread, readonly socket: Socket) {
+  constructor(readonly thread: DataThread, readonly socket: Transport) {
     this.out = new ByteQueue(thread.slabs);
-    thread.loop.watch(socket.descriptor, EPOLLIN, this);
+    socket.watch(thread.loop, EPOLLIN, this);
     this.timer = new Timer(() => this.#closing ? this.close() : this.onDeadline());
   }
 
@@ -130,7 +131,7 @@ export abstract class Connection implements Watcher, Deferred {
   #setInterest(interest: number): void {
     if (interest === this.#interest || this.closed) return;
     this.#interest = interest;
-    this.thread.loop.change(this.socket.descriptor, interest);
+    this.socket.change(this.thread.loop, interest);
   }
 
   /**
@@ -213,7 +214,7 @@ export abstract class Connection implements Watcher, Deferred {
     if (this.closed) return;
     this.closed = true;
     this.thread.loop.clearTimer(this.timer);
-    this.thread.loop.unwatch(this.socket.descriptor);
+    this.socket.unwatch(this.thread.loop);
     if (this.tls !== null) {
       this.tls.close();
       this.tls = null;

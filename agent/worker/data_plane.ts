@@ -21,7 +21,6 @@ export class DataPlane {
   readonly #proxies = new Map<string, ProxyState>();
   /** By proxy, then by name. */
   readonly #listeners = new Map<string, Map<string, Listener>>();
-  readonly #addresses = new Map<string, ListeningAddress>();
   readonly #drainDeadline: Timer;
   #onDrained: () => void = () => {};
 
@@ -136,19 +135,19 @@ export class DataPlane {
         wanted.set(address, [...wanted.get(address) ?? [], ...chains]);
       }
     }
-    for (const [key, address] of this.#addresses) {
+    for (const [key, address] of this.thread.addresses) {
       if (wanted.has(key)) continue;
       address.close();
-      this.#addresses.delete(key);
+      this.thread.addresses.delete(key);
     }
     for (const [key, chains] of wanted) {
       if (chains.length === 0) continue;
-      let address = this.#addresses.get(key);
+      let address = this.thread.addresses.get(key);
       if (address === undefined && !this.thread.draining) {
         const { listener } = chains[0];
         try {
           address = new ListeningAddress(this.thread, listener.address, listener.port);
-          this.#addresses.set(key, address);
+          this.thread.addresses.set(key, address);
         } catch (error) {
           errors.push(error instanceof Error ? error.message : String(error));
         }
@@ -192,8 +191,8 @@ export class DataPlane {
 
   #drain(timeout: number): void {
     this.thread.draining = true;
-    for (const address of this.#addresses.values()) address.close();
-    this.#addresses.clear();
+    for (const address of this.thread.addresses.values()) address.close();
+    this.thread.addresses.clear();
     for (const handshake of [...this.thread.handshakes]) handshake.drain();
     this.thread.onIdle = () => this.#endDraining();
     for (const connection of [...this.thread.downstreams]) connection.drain();
@@ -204,8 +203,8 @@ export class DataPlane {
   /** Closes every socket: the thread ends. */
   close(): void {
     this.thread.draining = true;
-    for (const address of this.#addresses.values()) address.close();
-    this.#addresses.clear();
+    for (const address of this.thread.addresses.values()) address.close();
+    this.thread.addresses.clear();
     for (const handshake of [...this.thread.handshakes]) handshake.drain();
     for (const connection of [...this.thread.downstreams]) connection.close();
     for (const proxy of this.#proxies.values()) proxy.close();

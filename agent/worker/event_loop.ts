@@ -7,6 +7,8 @@ import { type Timer, TimerWheel } from "./timer_wheel.ts";
 
 /** How many turns in a row work that has been put off may wait for further events. */
 const gatheringTurns = 3;
+/** How often in a turn connections within the process may answer each other before sockets are asked again. */
+const roundsPerTurn = 16;
 
 /** The owner of a descriptor in the epoll set. */
 export interface Watcher {
@@ -36,6 +38,8 @@ export class EventLoop {
   #deferredCount = 0;
   readonly #atTurnEnd: Deferred[] = [];
   #atTurnEndCount = 0;
+  readonly #inProcess: Deferred[] = [];
+  #inProcessCount = 0;
   #running = true;
 
   constructor(private readonly onFault: (error: unknown) => void) {
@@ -83,6 +87,13 @@ export class EventLoop {
     this.#atTurnEnd[this.#atTurnEndCount++] = work;
   }
 
+  /** Runs `work`, of a connection within the process, when the events of this turn have been handled. */
+  deferInProcess(work: Deferred): void {
+    if (work.deferred) return;
+    work.deferred = true;
+    this.#inProcess[this.#inProcessCount++] = work;
+  }
+
   stop(): void {
     this.#running = false;
   }
@@ -91,7 +102,8 @@ export class EventLoop {
     const epoll = this.#epoll;
     let gathered = 0;
     while (this.#running) {
-      const count = epoll.wait(this.#atTurnEndCount > 0 ? 0 : this.timers.timeout(performance.now()));
+      const hasWork = this.#atTurnEndCount > 0 || this.#inProcessCount > 0;
+      const count = epoll.wait(hasWork ? 0 : this.timers.timeout(performance.now()));
       this.now = performance.now();
       this.timers.advance(this.now);
       this.#runDeferred();
@@ -108,6 +120,7 @@ export class EventLoop {
         }
         this.#runDeferred();
       }
+      for (let round = 0; round < roundsPerTurn && this.#inProcessCount > 0; round++) this.#runInProcess();
       // What comes in meanwhile may have more for the same write: a system call, a TLS record and a wake-up of the peer.
       if (this.#atTurnEndCount > 0 && count > 0 && this.#running && gathered++ < gatheringTurns) continue;
       gathered = 0;
@@ -141,6 +154,16 @@ export class EventLoop {
   #runTurnEnd(): void {
     for (let i = 0; i < this.#atTurnEndCount; i++) this.#runOne(this.#atTurnEnd[i]);
     this.#atTurnEndCount = 0;
+  }
+
+  #runInProcess(): void {
+    const list = this.#inProcess;
+    const count = this.#inProcessCount;
+    for (let i = 0; i < count; i++) this.#runOne(list[i]);
+    // What they have asked for is for the next round.
+    this.#inProcessCount -= count;
+    for (let i = 0; i < this.#inProcessCount; i++) list[i] = list[count + i];
+    this.#runDeferred();
   }
 
   #runOne(work: Deferred): void {

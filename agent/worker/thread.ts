@@ -9,6 +9,7 @@ import type { DownstreamConnection } from "../downstream_stream.ts";
 import { PipePool } from "../decode/tcp/pipe_pool.ts";
 import { Exchange } from "../exchange.ts";
 import type { ResponseFraming } from "../respond/response_head.ts";
+import type { ListeningAddress } from "../accept/listening_address.ts";
 import type { Handshake } from "../accept/handshake.ts";
 import { newSlab, type Slab } from "../sys/slab.ts";
 import { ByteQueue, SlabPool } from "./buffers.ts";
@@ -47,6 +48,8 @@ export class DataThread implements Load {
   readonly downstreams = new Set<DownstreamConnection>();
   /** Connections that are not yet known for what they are. */
   readonly handshakes = new Set<Handshake>();
+  /** Where callers come in, by `address port`. */
+  readonly addresses = new Map<string, ListeningAddress>();
   readonly #exchanges: Exchange[] = [];
   readonly limits: ThreadLimits;
   readonly overload: Overload;

@@ -22,6 +22,8 @@ export interface Work {
   callers: "plaintext" | "tls" | "mutual";
   /** Two: plaintext in, mutual TLS between them, plaintext out. */
   proxies: 1 | 2;
+  /** Of two: they are one agent's, where a contestant has such. */
+  oneAgent?: boolean;
   /** Data threads of each proxy. */
   threads?: number;
 }

@@ -331,7 +331,7 @@ async function clientHello(): Promise<Uint8Array> {
 
 Deno.test("TLS handshakes abandoned at every stage leave nothing behind and harm nobody", async () => {
   const hello = await clientHello();
-  await using mesh = await Mesh.start(async (request) => new Response(await request.text()), undefined, 2);
+  await using mesh = await Mesh.start(async (request) => new Response(await request.text()), { workers: 2 });
   const before = descriptors();
   const bystanders = new Bystanders(`http://127.0.0.1:${mesh.outboundPort}/`);
   const attack = async (how: End, ...parts: (string | Uint8Array)[]) => {
@@ -363,7 +363,7 @@ Deno.test("TLS handshakes abandoned at every stage leave nothing behind and harm
     removedClusters: ["backend"],
     removedListeners: [`127.0.0.1_${mesh.outboundPort}`],
   });
-  await mesh.proxy.update({ proxy: "reviews", removedClusters: ["inbound|9080||"] });
+  await mesh.receiver.update({ proxy: "reviews", removedClusters: ["inbound|9080||"] });
   await until(() => descriptors() <= before, () => `${descriptors()} descriptors, ${before} before`);
 });
 

@@ -14,6 +14,7 @@ import {
   simpleSetup,
   TestProxy,
 } from "./harness.ts";
+import { testEachWay } from "./mesh.ts";
 import { TwoProxies } from "./two_proxies.ts";
 import { exchangeUntilEnd, RawBackend, RawConnection, statusOf, until } from "./raw_sockets.ts";
 
@@ -118,12 +119,12 @@ Deno.test("HTTP through a tunnel is between the two ends", async () => {
   assert.match(text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\ninside$/);
 });
 
-Deno.test("a tunnel to a workload of the mesh goes through mutual TLS, in the protocol that the caller speaks", async () => {
+testEachWay("a tunnel to a workload of the mesh goes by both identities, in the caller's protocol", async (way) => {
   await using backend = new Backend((request) =>
     new Response(request.headers.get("x-forwarded-client-cert") ?? "none")
   );
   const http = { forwardClientCertDetails: "APPEND_FORWARD" } as const;
-  await using mesh = await TwoProxies.start(backend.port, http);
+  await using mesh = await TwoProxies.start(backend.port, http, way);
   await mesh.proxy.update({ proxy: "productpage", routes: [routes([connectRoute()])] });
   const { stdout, stderr } = await new Deno.Command("curl", {
     args: ["-sS", "-p", "-x", `http://127.0.0.1:${mesh.port}`, "http://reviews:9080/"],

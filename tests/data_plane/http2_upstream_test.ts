@@ -14,7 +14,7 @@ import {
   resetStream,
   settings,
 } from "./http2_peer.ts";
-import { identity, Mesh, setSecrets } from "./mesh.ts";
+import { identity, Mesh, setSecrets, testEachWay } from "./mesh.ts";
 import { RawBackend, until } from "./raw_sockets.ts";
 
 const http2 = { maxConcurrentStreams: 100 };
@@ -255,8 +255,8 @@ Deno.test("a stream whose reader stands still holds back its sender and costs li
   );
 });
 
-Deno.test("between proxies that offer it HTTP/2 is spoken: one connection, bodies unchanged", async () => {
-  await using mesh = await Mesh.start((request) => new Response(request.body));
+testEachWay("between proxies that offer it HTTP/2 is spoken: one connection, bodies unchanged", async (way) => {
+  await using mesh = await Mesh.start((request) => new Response(request.body), { way });
   const url = `http://127.0.0.1:${mesh.outboundPort}/`;
   await Promise.all(Array.from({ length: 60 }, async (_, i) => {
     const body = new Uint8Array([0, 10, 70_000, 1_000_000][i % 4]).fill(i);
@@ -303,14 +303,14 @@ class Load {
   }
 }
 
-Deno.test("certificates are replaced under load between proxies that speak HTTP/2, without a failed request", async () => {
-  await using mesh = await Mesh.start((request) => new Response(request.body));
+testEachWay("certificates are replaced under load between proxies that speak HTTP/2, no request fails", async (way) => {
+  await using mesh = await Mesh.start((request) => new Response(request.body), { way });
   const load = new Load(mesh.outboundPort);
   for (let round = 0; round < 5; round++) {
     await load.until(50);
     const bundle = mesh.authority.trustBundle();
     await setSecrets(mesh.proxy, "productpage", await identity(mesh.authority, "productpage"), bundle);
-    await setSecrets(mesh.proxy, "reviews", await identity(mesh.authority, "reviews"), bundle);
+    await setSecrets(mesh.receiver, "reviews", await identity(mesh.authority, "reviews"), bundle);
   }
   await load.until(50);
   await load.end();

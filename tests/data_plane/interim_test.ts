@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { TestProxy } from "./harness.ts";
 import { answering, exchangeUntilEnd, RawBackend, RawConnection, until } from "./raw_sockets.ts";
+import { testEachWay } from "./mesh.ts";
 import { TwoProxies } from "./two_proxies.ts";
 
 const host = "Host: a\r\n";
@@ -10,12 +11,12 @@ const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /** How often a status line is in what was received. */
 const statuses = (received: string) => [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
 
-Deno.test("a caller that waits for 100 gets it at once, and each proxy asks for none of the next", async () => {
+testEachWay("a caller that waits for 100 gets it at once, and each proxy asks for none of the next", async (way) => {
   using backend = new RawBackend(async (connection) => {
     await until(() => connection.received.endsWith("hello"), "the body");
     await connection.send(answer);
   });
-  await using mesh = await TwoProxies.start(backend.port);
+  await using mesh = await TwoProxies.start(backend.port, {}, way);
   using client = await RawConnection.connect(mesh.port);
   await client.send(`POST / HTTP/1.1\r\n${host}Expect: 100-Continue\r\nContent-Length: 5\r\n\r\n`);
   await client.until(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);

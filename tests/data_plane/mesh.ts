@@ -2,6 +2,13 @@
 import { Authority } from "../../ca/authority/authority.ts";
 import { formatSpiffeId } from "../../ca/spiffe/spiffe_id.ts";
 import { createCertificateSigningRequest } from "../../ca/x509/signing_request.ts";
+import type {
+  ClusterConfig,
+  FilterChainConfig,
+  HttpConnectionManagerConfig,
+  ListenerConfig,
+  RouteActionConfig,
+} from "../../agent/config/model.ts";
 import type { ProxySetup } from "./harness.ts";
 import {
   Backend,
@@ -27,11 +34,12 @@ export interface Identity {
   privateKey: string;
 }
 
-/** A certificate of the mesh for this service account. */
-export async function identity(authority: Authority, serviceAccount: string): Promise<Identity> {
-  const id = { trustDomain: "cluster.local", namespace: "default", serviceAccount };
+/** A certificate of the mesh for this service account. `ttl`: how long it is valid, milliseconds. */
+export async function identity(authority: Authority, serviceAccount: string, ttl?: number): Promise<Identity> {
+  const { trustDomain } = authority;
+  const id = { trustDomain, namespace: "default", serviceAccount };
   const { csrPem, privateKeyPem } = await createCertificateSigningRequest(id);
-  const { chain } = await authority.signWorkload(csrPem, id);
+  const { chain } = await authority.signWorkload(csrPem, id, ttl);
   return { principal: formatSpiffeId(id), certificateChain: chain.join("\n"), privateKey: privateKeyPem };
 }
 
@@ -46,48 +54,87 @@ export async function setSecrets(proxy: TestProxy, name: string, own: Identity, 
   });
 }
 
+/** Where caller and receiver run: in a data plane each, or as two workloads of one agent in one thread. */
+export type Way = "over the wire" | "in process";
+export const ways: readonly Way[] = ["over the wire", "in process"];
+
+/** A test of what must be the same either way. */
+export function testEachWay(name: string, run: (way: Way) => Promise<void>): void {
+  for (const way of ways) Deno.test(`${name}, ${way}`, () => run(way));
+}
+
+export interface MeshOptions {
+  way?: Way;
+  workers?: number;
+  /** Identities that the caller expects; absent: the receiver's. */
+  expected?: string[];
+  caller?: {
+    cluster?: Partial<ClusterConfig>;
+    action?: Partial<RouteActionConfig>;
+    listener?: Partial<ListenerConfig>;
+  };
+  receiver?: {
+    http?: Partial<HttpConnectionManagerConfig>;
+    chain?: Partial<FilterChainConfig>;
+    cluster?: Partial<ClusterConfig>;
+    listener?: Partial<ListenerConfig>;
+  };
+}
+
 /** Two proxies, `productpage` in front of `reviews`, with mutual TLS between them. */
 export class Mesh implements AsyncDisposable {
   readonly outboundPort = freePort();
   readonly inboundPort = freePort();
   private constructor(
+    /** The caller's; the receiver's too where they are in one. */
     readonly proxy: TestProxy,
+    readonly receiver: TestProxy,
     readonly backend: Backend,
     readonly authority: Authority,
     readonly dataDir: string,
+    private readonly options: MeshOptions,
+    /** Where the application listens. */
+    private readonly target: number,
   ) {}
 
+  /** @param application answers requests, or is a port where somebody else does */
   static async start(
-    handler: (request: Request) => Response | Promise<Response>,
-    expected?: string[],
-    workers = 1,
+    application: number | ((request: Request) => Response | Promise<Response>),
+    options: MeshOptions = {},
   ): Promise<Mesh> {
     const dataDir = await Deno.makeTempDir();
     const authority = await Authority.open({ dataDir, trustDomain: "cluster.local" });
     const client = await identity(authority, "productpage");
     const server = await identity(authority, "reviews");
-    const backend = new Backend(handler);
-    const proxy = await TestProxy.start({ principal: client.principal, proxy: "productpage" }, workers);
-    const mesh = new Mesh(proxy, backend, authority, dataDir);
+    const backend = new Backend(typeof application === "number" ? () => new Response() : application);
+    const proxy = await TestProxy.start({ principal: client.principal, proxy: "productpage" }, options.workers);
+    const receiver = options.way === "in process"
+      ? proxy
+      : await TestProxy.start({ principal: server.principal, proxy: "reviews" }, options.workers);
+    const target = typeof application === "number" ? application : backend.port;
+    const mesh = new Mesh(proxy, receiver, backend, authority, dataDir, options, target);
     await setSecrets(proxy, "productpage", client, authority.trustBundle());
-    await proxy.configure({ proxy: "reviews", principal: server.principal });
-    await setSecrets(proxy, "reviews", server, authority.trustBundle());
-    await proxy.update(mesh.#inbound());
-    await proxy.update(mesh.#outbound(expected ?? [server.principal]));
+    await receiver.configure({ proxy: "reviews", principal: server.principal });
+    await setSecrets(receiver, "reviews", server, authority.trustBundle());
+    await receiver.update(mesh.inbound());
+    await proxy.update(mesh.outbound(options.expected ?? [server.principal]));
     return mesh;
   }
 
-  #inbound(): ProxySetup {
+  /** The receiver's configuration. */
+  inbound(overrides: MeshOptions["receiver"] = {}): ProxySetup {
+    const receiver = { ...this.options.receiver, ...overrides };
     return {
       proxy: "reviews",
-      clusters: [cluster({ name: "inbound|9080||" })],
-      endpoints: [endpoints("inbound|9080||", [endpoint(this.backend.port)])],
+      clusters: [cluster({ name: "inbound|9080||", ...receiver.cluster })],
+      endpoints: [endpoints("inbound|9080||", [endpoint(this.target)])],
       routes: [
         routes([route({ action: forwardTo("inbound|9080||") })]),
       ],
       listeners: [
         listener(this.inboundPort, {
           direction: "inbound",
+          ...receiver.listener,
           filterChains: [
             filterChain({
               serverNames: [sni],
@@ -99,7 +146,8 @@ export class Mesh implements AsyncDisposable {
                 alpn: ["h2", "istio-http/1.1"],
                 minimumVersion: "1.3",
               },
-              http: connectionManager({ forwardClientCertDetails: "APPEND_FORWARD" }),
+              http: connectionManager({ forwardClientCertDetails: "APPEND_FORWARD", ...receiver.http }),
+              ...receiver.chain,
             }),
           ],
         }),
@@ -107,7 +155,9 @@ export class Mesh implements AsyncDisposable {
     };
   }
 
-  #outbound(expected: string[]): ProxySetup {
+  /** The caller's. */
+  outbound(expected: string[]): ProxySetup {
+    const { caller } = this.options;
     const tls = {
       certificate: "default",
       trustBundle: "ROOTCA",
@@ -117,15 +167,22 @@ export class Mesh implements AsyncDisposable {
     };
     return {
       proxy: "productpage",
-      clusters: [cluster({ tls })],
+      clusters: [cluster({ tls, ...caller?.cluster })],
       endpoints: [endpoints("backend", [endpoint(this.inboundPort)])],
-      routes: [routes([route()])],
-      listeners: [listener(this.outboundPort)],
+      routes: [routes([route({ action: forwardTo("backend", caller?.action) })])],
+      listeners: [listener(this.outboundPort, caller?.listener)],
     };
+  }
+
+  /** Both reports of all requests. */
+  series(): ReturnType<TestProxy["threads"]["series"]> {
+    const own = this.proxy.threads.series();
+    return this.receiver === this.proxy ? own : [...own, ...this.receiver.threads.series()];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.proxy[Symbol.asyncDispose]();
+    if (this.receiver !== this.proxy) await this.receiver[Symbol.asyncDispose]();
     await this.backend[Symbol.asyncDispose]();
     await Deno.remove(this.dataDir, { recursive: true });
   }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { rawExchange } from "./harness.ts";
-import { identity, Mesh, setSecrets, sni } from "./mesh.ts";
+import { identity, Mesh, setSecrets, sni, testEachWay } from "./mesh.ts";
 
-Deno.test("between proxies a request travels over mutual TLS, and the application learns who calls", async () => {
-  await using mesh = await Mesh.start((request) => new Response(request.headers.get("x-forwarded-client-cert")));
+testEachWay("a request travels by both identities, and the application learns who calls", async (way) => {
+  await using mesh = await Mesh.start((request) => new Response(request.headers.get("x-forwarded-client-cert")), {
+    way,
+  });
   const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`, {
     headers: { "x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/default/sa/admin" },
   });
@@ -11,7 +13,7 @@ Deno.test("between proxies a request travels over mutual TLS, and the applicatio
     await response.text(),
     /^By=spiffe:\/\/cluster\.local\/ns\/default\/sa\/reviews;Hash=[0-9a-f]{64};Subject="";URI=spiffe:\/\/cluster\.local\/ns\/default\/sa\/productpage$/,
   );
-  const series = mesh.proxy.threads.series().filter((one) => one.metric === "istio_requests_total");
+  const series = mesh.series().filter((one) => one.metric === "istio_requests_total");
   for (const reporter of ["source", "destination"]) {
     const labels = series.find((one) => one.labels.reporter === reporter)!.labels;
     assert.equal(labels.source_principal, "spiffe://cluster.local/ns/default/sa/productpage");
@@ -20,15 +22,18 @@ Deno.test("between proxies a request travels over mutual TLS, and the applicatio
   }
 });
 
-Deno.test("large bodies pass through two proxies and TLS unchanged", async () => {
-  await using mesh = await Mesh.start((request) => new Response(request.body));
+testEachWay("large bodies pass through two proxies unchanged", async (way) => {
+  await using mesh = await Mesh.start((request) => new Response(request.body), { way });
   const body = new Uint8Array(3_000_000).map((_, i) => i * 7 + (i >> 9));
   const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`, { method: "POST", body });
   assert.deepEqual(new Uint8Array(await response.arrayBuffer()), body);
 });
 
-Deno.test("a server whose identity is not the expected one gets no request", async () => {
-  await using mesh = await Mesh.start(() => new Response("reached"), ["spiffe://cluster.local/ns/default/sa/ratings"]);
+testEachWay("a server whose identity is not the expected one gets no request", async (way) => {
+  await using mesh = await Mesh.start(() => new Response("reached"), {
+    way,
+    expected: ["spiffe://cluster.local/ns/default/sa/ratings"],
+  });
   const response = await fetch(`http://127.0.0.1:${mesh.outboundPort}/`);
   assert.equal(response.status, 503);
   await response.body?.cancel();
@@ -54,8 +59,8 @@ Deno.test("without TLS or without a client certificate nobody gets in", async ()
   assert.equal(mesh.backend.requests, 0);
 });
 
-Deno.test("certificates are replaced under load without a failed request", async () => {
-  await using mesh = await Mesh.start(() => new Response("ok"));
+testEachWay("certificates are replaced under load without a failed request", async (way) => {
+  await using mesh = await Mesh.start(() => new Response("ok"), { way });
   let failed = 0;
   let done = 0;
   let stop = false;
@@ -70,7 +75,7 @@ Deno.test("certificates are replaced under load without a failed request", async
     const before = done;
     const bundle = mesh.authority.trustBundle();
     await setSecrets(mesh.proxy, "productpage", await identity(mesh.authority, "productpage"), bundle);
-    await setSecrets(mesh.proxy, "reviews", await identity(mesh.authority, "reviews"), bundle);
+    await setSecrets(mesh.receiver, "reviews", await identity(mesh.authority, "reviews"), bundle);
     while (done < before + 50) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   stop = true;

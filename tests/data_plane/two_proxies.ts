@@ -16,6 +16,7 @@ import {
   routes,
   TestProxy,
 } from "./harness.ts";
+import type { Way } from "./mesh.ts";
 
 const sni = "outbound_.9080_._.reviews.default.svc.cluster.local";
 const alpn = ["h2", "istio-http/1.1"];
@@ -24,19 +25,24 @@ const inbound = "inbound|9080||";
 export class TwoProxies implements AsyncDisposable {
   /** Where the caller sends its requests. */
   readonly port = freePort();
-  private constructor(readonly proxy: TestProxy, readonly dataDir: string) {}
+  private constructor(readonly proxy: TestProxy, readonly receiver: TestProxy, readonly dataDir: string) {}
 
   /** @param http what both connection managers have besides the defaults */
-  static async start(backendPort: number, http: Partial<HttpConnectionManagerConfig> = {}): Promise<TwoProxies> {
+  static async start(
+    backendPort: number,
+    http: Partial<HttpConnectionManagerConfig> = {},
+    way: Way = "over the wire",
+  ): Promise<TwoProxies> {
     const dataDir = await Deno.makeTempDir();
     const authority = await Authority.open({ dataDir, trustDomain: "cluster.local" });
     const proxy = await TestProxy.start({ proxy: "productpage" });
-    const pair = new TwoProxies(proxy, dataDir);
+    const other = way === "in process" ? proxy : await TestProxy.start({ proxy: "reviews" });
+    const pair = new TwoProxies(proxy, other, dataDir);
     const inboundPort = freePort();
-    await proxy.configure({ proxy: "reviews" });
+    await other.configure({ proxy: "reviews" });
     const caller = await giveIdentity(proxy, authority, "productpage");
-    const receiver = await giveIdentity(proxy, authority, "reviews");
-    await proxy.update({
+    const receiver = await giveIdentity(other, authority, "reviews");
+    await other.update({
       proxy: "reviews",
       clusters: [cluster({ name: inbound })],
       endpoints: [endpoints(inbound, [endpoint(backendPort)])],
@@ -65,8 +71,17 @@ export class TwoProxies implements AsyncDisposable {
     return pair;
   }
 
+  /** As {@link TestProxy.recorded}, of both sides. */
+  recorded(): Record<string, number> {
+    const counts = this.proxy.recorded();
+    if (this.receiver === this.proxy) return counts;
+    for (const [key, count] of Object.entries(this.receiver.recorded())) counts[key] = (counts[key] ?? 0) + count;
+    return counts;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.proxy[Symbol.asyncDispose]();
+    if (this.receiver !== this.proxy) await this.receiver[Symbol.asyncDispose]();
     await Deno.remove(this.dataDir, { recursive: true });
   }
 }

@@ -3,6 +3,7 @@ import http from "node:http";
 import { ClusterSlot } from "../../agent/config/shared_memory.ts";
 import { Backend, TestProxy } from "./harness.ts";
 import { exchangeUntilEnd, RawBackend, RawConnection, until } from "./raw_sockets.ts";
+import { testEachWay } from "./mesh.ts";
 import { TwoProxies } from "./two_proxies.ts";
 
 const asking = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -61,12 +62,12 @@ Deno.test("a WebSocket client talks to a WebSocket server through the proxy, in 
   await until(() => proxy.clusterCounter(ClusterSlot.activeConnections) === 0, "the connection's end");
 });
 
-Deno.test("WebSocket works through two proxies and mutual TLS, for many clients at once", async () => {
+testEachWay("WebSocket works through two proxies, for many clients at once", async (way) => {
   await using backend = echoBackend();
-  await using mesh = await TwoProxies.start(backend.port);
+  await using mesh = await TwoProxies.start(backend.port, {}, way);
   const all = await Promise.all(Array.from({ length: 8 }, (_, i) => echoed(mesh.port, [large, `client ${i}`])));
   all.forEach((received, i) => assert.deepEqual(received, ["hello", large, `client ${i}`]));
-  await until(() => mesh.proxy.recorded()["101 -"] === 16, () => JSON.stringify(mesh.proxy.recorded()));
+  await until(() => mesh.recorded()["101 -"] === 16, () => JSON.stringify(mesh.recorded()));
   assert.equal(mesh.proxy.clusterCounter(ClusterSlot.connections), 1, "all of them share one connection of HTTP/2");
 });
 
@@ -138,9 +139,9 @@ Deno.test("bytes that the server sends with its answer reach the caller", async 
   await client.until(/\r\n\r\nfirst$/);
 });
 
-Deno.test("each side may end before the other, and the last words arrive", async () => {
+testEachWay("each side may end before the other, and the last words arrive", async (way) => {
   using backend = grantingBackend();
-  await using mesh = await TwoProxies.start(backend.port);
+  await using mesh = await TwoProxies.start(backend.port, {}, way);
   for (const first of ["client", "server"]) {
     using client = await RawConnection.connect(mesh.port);
     await client.send(`${asking}\r\n`);
@@ -155,7 +156,7 @@ Deno.test("each side may end before the other, and the last words arrive", async
     await other.finishSending();
     await one.end();
   }
-  await until(() => mesh.proxy.recorded()["101 -"] === 4, () => JSON.stringify(mesh.proxy.recorded()));
+  await until(() => mesh.recorded()["101 -"] === 4, () => JSON.stringify(mesh.recorded()));
   assert.equal(mesh.proxy.clusterCounter(ClusterSlot.activeRequests), 0);
 });
 

@@ -2,11 +2,12 @@
  * An HTTP/2 connection (RFC 9113), the part that is the same for both sides: frames, settings, header blocks, flow
  * control, limits. Sides extend it with what a new stream is.
  */
-import { END_OF_STREAM, FAILED, type Socket, WOULD_BLOCK } from "../../sys/socket.ts";
+import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import { ByteQueue } from "../../worker/buffers.ts";
 import { Connection, highWaterMark, lowWaterMark } from "../../worker/connection.ts";
 import type { DataThread } from "../../worker/thread.ts";
+import type { Transport } from "../../worker/transport.ts";
 import { HpackDecoder, HpackError } from "../hpack/hpack_decoder.ts";
 import { HpackEncoder } from "../hpack/hpack_encoder.ts";
 import { FrameWriter } from "./frame_writer.ts";
@@ -59,7 +60,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
   /** The stream that was served first when the connection's window opened last. */
   #servedFirst = 0;
 
-  constructor(thread: DataThread, socket: Socket, tls: TlsSession | null) {
+  constructor(thread: DataThread, socket: Transport, tls: TlsSession | null) {
     super(thread, socket);
     this.tls = tls;
     this.#partial = new ByteQueue(thread.slabs);
@@ -416,7 +417,8 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
 
   /** The frames of all streams that a turn of the loop, or a few in a row, touch go out in one write. */
   override scheduleFlush(): void {
-    this.thread.loop.deferToTurnEnd(this);
+    if (this.socket.inProcess) this.thread.loop.deferInProcess(this);
+    else this.thread.loop.deferToTurnEnd(this);
   }
 
   override flush(): void {

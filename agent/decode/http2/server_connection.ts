@@ -1,8 +1,8 @@
 /** An HTTP/2 connection from a caller. */
 import type { DownstreamConnection, DownstreamLink } from "../../downstream_stream.ts";
-import type { Socket } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import type { DataThread } from "../../worker/thread.ts";
+import type { Transport } from "../../worker/transport.ts";
 import { Http2Connection } from "./connection.ts";
 import { ErrorCode, Limit, maximumWindow, preface, Setting } from "./protocol.ts";
 import { Http2ServerStream } from "./server_stream.ts";
@@ -23,7 +23,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   /** When the timer fires, on the loop's clock. */
   #lookAt = Infinity;
 
-  constructor(thread: DataThread, socket: Socket, tls: TlsSession | null, readonly link: DownstreamLink) {
+  constructor(thread: DataThread, socket: Transport, tls: TlsSession | null, readonly link: DownstreamLink) {
     super(thread, socket, tls);
     this.#start = this.#idleSince = thread.loop.now;
     thread.downstreams.add(this);

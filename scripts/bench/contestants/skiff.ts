@@ -47,44 +47,55 @@ export const skiff: Contestant = {
         minimumVersion: "1.3",
       };
       const role = { name: "front", direction: "outbound", port: ports.front, downstream } as const;
-      return [await startRole(setting, { ...role, upstreamPort: ports.application, upstream: null })];
+      return [await startAgent(setting, [{ ...role, upstreamPort: ports.application, upstream: null }])];
     }
-    return [
-      await startRole(setting, {
-        name: "back",
-        direction: "inbound",
-        port: ports.between,
-        downstream: {
-          certificate: "default",
-          trustBundle: "ROOTCA",
-          requireClientCertificate: true,
-          alpn,
-          minimumVersion: "1.3",
-        },
-        upstreamPort: ports.application,
-        upstream: null,
-      }),
-      await startRole(setting, {
-        name: "front",
-        direction: "outbound",
-        port: ports.front,
-        downstream: null,
-        upstreamPort: ports.between,
-        upstream: {
-          certificate: "default",
-          trustBundle: "ROOTCA",
-          sni: backName,
-          subjectAltNames: [principal("back")],
-          alpn,
-        },
-      }),
-    ];
+    const back: Role = {
+      name: "back",
+      direction: "inbound",
+      port: ports.between,
+      downstream: {
+        certificate: "default",
+        trustBundle: "ROOTCA",
+        requireClientCertificate: true,
+        alpn,
+        minimumVersion: "1.3",
+      },
+      upstreamPort: ports.application,
+      upstream: null,
+    };
+    const front: Role = {
+      name: "front",
+      direction: "outbound",
+      port: ports.front,
+      downstream: null,
+      upstreamPort: ports.between,
+      upstream: {
+        certificate: "default",
+        trustBundle: "ROOTCA",
+        sni: backName,
+        subjectAltNames: [principal("back")],
+        alpn,
+      },
+    };
+    if (setting.oneAgent) return [await startAgent(setting, [back, front])];
+    return [await startAgent(setting, [back]), await startAgent(setting, [front])];
   },
 };
 
-async function startRole(setting: Setting, role: Role): Promise<Program> {
-  const file = join(setting.folder, `skiff-${role.name}.json`);
-  const changes: ControlChange[] = [
+/** One process with these roles; it is ready when the last of them listens. */
+async function startAgent(setting: Setting, roles: Role[]): Promise<Program> {
+  const name = `skiff-${roles.map((role) => role.name).join("-")}`;
+  const file = join(setting.folder, `${name}.json`);
+  const changes: ControlChange[] = [];
+  for (const role of roles) changes.push(...await changesFor(setting, role));
+  await Deno.writeTextFile(file, JSON.stringify(changes));
+  const program = fileURLToPath(new URL("skiff_proxy.ts", import.meta.url));
+  const args = ["run", "-A", v8Flags, "--no-check", program, file, String(setting.threads ?? 1)];
+  return startProgram(name, Deno.execPath(), args, roles[roles.length - 1].port);
+}
+
+async function changesFor(setting: Setting, role: Role): Promise<ControlChange[]> {
+  return [
     { kind: "proxy", description: { proxy: role.name, principal: principal(role.name), workload: labels(role.name) } },
     ...await secrets(role.name, setting.certificates[role.name], setting.certificates.authority),
     {
@@ -99,14 +110,6 @@ async function startRole(setting: Setting, role: Role): Promise<Program> {
       removedListeners: [],
     },
   ];
-  await Deno.writeTextFile(file, JSON.stringify(changes));
-  const program = fileURLToPath(new URL("skiff_proxy.ts", import.meta.url));
-  return startProgram(
-    `skiff-${role.name}`,
-    Deno.execPath(),
-    ["run", "-A", v8Flags, "--no-check", program, file, String(setting.threads ?? 1)],
-    role.port,
-  );
 }
 
 async function secrets(proxy: string, own: Certificate, authority: string): Promise<ControlChange[]> {

@@ -14,6 +14,7 @@ const multiplexedConnections = [1, 8];
 const plaintext: Work = { protocol: "http", callers: "plaintext", proxies: 1 };
 const tls: Work = { protocol: "http", callers: "tls", proxies: 1 };
 const mesh: Work = { protocol: "http", callers: "plaintext", proxies: 2 };
+const oneAgent: Work = { ...mesh, oneAgent: true };
 const grpc: Work = { protocol: "grpc", callers: "plaintext", proxies: 1 };
 
 export const requestScenarios: Scenario[] = [
@@ -31,6 +32,11 @@ export const requestScenarios: Scenario[] = [
     letter: "c",
     title: "mesh path: plaintext in, mutual TLS 1.3 between two proxies, plaintext out",
     run: (bench, scenario) => http1(bench, scenario, mesh),
+  },
+  {
+    letter: "d",
+    title: "mesh path between two workloads of one agent (the others: as in c)",
+    run: (bench, scenario) => http1(bench, scenario, oneAgent),
   },
   {
     letter: "e",
