@@ -87,9 +87,14 @@ export class Deadlines {
     this.loop.setTimer(this.#step, delay);
   }
 
+  /** What {@link pause} waits for has come. */
+  endPause(): void {
+    this.loop.clearTimer(this.#step);
+  }
+
   /** The attempt has led to a response. */
   responseStarted(): void {
-    this.loop.clearTimer(this.#step);
+    this.endPause();
   }
 
   /** Another protocol is spoken from here on, for as long as the two sides like. */

@@ -6,6 +6,7 @@
 import { Attempts } from "./attempts.ts";
 import type { Permit } from "./authorize/authorize.ts";
 import type { Cluster, Host } from "./balance/cluster.ts";
+import type { DynamicHosts, HostSeeker } from "./balance/dynamic_hosts.ts";
 import { recordLocalFailure, recordResponse } from "./balance/outliers.ts";
 import { ClusterSlot } from "./config/shared_memory.ts";
 import { type DeadlineOwner, Deadlines } from "./deadlines.ts";
@@ -47,7 +48,7 @@ import type { DataThread } from "./worker/thread.ts";
 /** A body is kept for another attempt up to this size (bytes). */
 const replayLimit = 256 * 1024;
 
-export class Exchange implements DeadlineOwner, UpstreamRequest {
+export class Exchange implements DeadlineOwner, UpstreamRequest, HostSeeker {
   readonly head: ByteQueue;
   readonly body: ByteQueue;
   trailers: Fields | null = null;
@@ -67,6 +68,8 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   readonly settings = new RequestSettings();
   cluster: Cluster | null = null;
   host: Host | null = null;
+  /** The host that the request is for, where {@link cluster} goes by that. */
+  soughtHost = "";
   /** What carries the current attempt. */
   upstream: UpstreamStream | null = null;
   /** The connection that carried the last attempt: its peer is the destination that metrics name. */
@@ -105,6 +108,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   #bodyLimit = 0;
   #attemptStart = 0;
   #waitingIn: UpstreamSource | null = null;
+  #seeking: DynamicHosts | null = null;
   #responseStarted = false;
   /** The two ends speak another protocol now: each side ends by itself. */
   #tunnel = false;
@@ -154,10 +158,43 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     }
     const avoid = this.#attempts.avoided(retry);
     const key = this.hashed ? this.hashKey : null;
+    if (cluster.dynamic !== null) return this.#forwardToSought(cluster, cluster.dynamic);
     const left = retry === null ? null : this.#attempts.leftPriorities(retry);
     const host = cluster.choose(avoid, retry === null ? 1 : retry.hostSelectionMaxAttempts, key, left);
     if (host === null) return this.reply(outcomes.noHealthyUpstream);
+    this.#forwardTo(cluster, host);
+  }
+
+  /** Sends the request to the host that it is for, once that is known. */
+  #forwardToSought(cluster: Cluster, hosts: DynamicHosts): void {
+    const host = hosts.find(this.soughtHost);
+    if (host !== null) return this.#forwardTo(cluster, host);
+    if (this.soughtHost === "" || hosts.isUnresolved(this.soughtHost)) return this.reply(outcomes.unresolved);
+    if (!hosts.seek(this)) return this.reply(outcomes.unresolvedOverflow);
+    this.#seeking = hosts;
+    this.#deadlines.pause(hosts.config.queryTimeout, () => {
+      this.#stopSeeking();
+      this.reply(outcomes.unresolved);
+    });
+  }
+
+  onHostAnswered(): void {
+    const hosts = this.#seeking!;
+    this.#stopSeeking();
+    this.#deadlines.endPause();
+    const host = hosts.find(this.soughtHost);
+    if (host === null) this.reply(outcomes.unresolved);
+    else this.#forwardTo(this.cluster!, host);
+  }
+
+  #stopSeeking(): void {
+    this.#seeking?.withdraw(this);
+    this.#seeking = null;
+  }
+
+  #forwardTo(cluster: Cluster, host: Host): void {
     this.host = host;
+    const { retry } = this.settings;
     // Waiting for a connection counts.
     if (this.#awaitsResponse) this.#requestSent();
     if (retry === null) this.#attempts.replayable = false;
@@ -531,6 +568,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
 
   /** Gives up the attempt, wherever it stands. */
   #release(): void {
+    this.#stopSeeking();
     this.#waitingIn?.withdraw(this);
     this.#waitingIn = null;
     const upstream = this.upstream;
@@ -541,6 +579,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
   /** Records the exchange and makes ready for the next one. */
   finish(): void {
     const downstream = this.downstream!;
+    this.#stopSeeking();
     this.#deadlines.finish();
     this.#attempts.finish(this.cluster);
     for (let i = 0; i < this.#shadows.length; i++) this.#shadows[i].onOriginalDone();
@@ -558,6 +597,7 @@ export class Exchange implements DeadlineOwner, UpstreamRequest {
     this.action = null;
     this.cluster = null;
     this.host = null;
+    this.soughtHost = "";
     this.destination = null;
     this.entry = null;
     this.status =

@@ -7,6 +7,7 @@
  * goes on, and what cannot be answered now (a delay, a connection to be made) continues from {@link Exchange}.
  */
 import { authorize, type Permit } from "./authorize/authorize.ts";
+import { soughtHost } from "./balance/dynamic_hosts.ts";
 import type { HashPolicies } from "./balance/hash_policy.ts";
 import type { HttpConnectionManagerConfig } from "./config/model.ts";
 import { latin1 } from "./decode/characters.ts";
@@ -79,6 +80,9 @@ function forward(exchange: Exchange, head: RequestHead, route: Route, action: Fo
   if (cluster === undefined) return exchange.reply(outcomes.noCluster);
   exchange.cluster = cluster;
   exchange.settings.ofRoute(action, exchange.downstream!.link.chain.http.maxStreamDuration ?? 0);
+  if (cluster.dynamic !== null) {
+    exchange.soughtHost = soughtHost(head.authority, cluster.config.tls === null ? 80 : 443);
+  }
   exchange.hashed = action.hashPolicies !== null && hashRequest(exchange, head, action.hashPolicies);
   // Of a CONNECT only the bytes behind its head go on.
   if (exchange.upgrade !== CONNECT) prepareHead(exchange, head, route, chosen.requestHeaders);

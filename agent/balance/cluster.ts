@@ -19,6 +19,7 @@ import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { DataThread } from "../worker/thread.ts";
 import { HealthChecker } from "../health_check/health_checker.ts";
 import { PeerVerification } from "../identify/peer_verification.ts";
+import { DynamicHosts } from "./dynamic_hosts.ts";
 import { HostPool } from "../upstream/host_pool.ts";
 
 /** One endpoint of a cluster. Lives as long as the endpoint is in the configuration, with its pool. */
@@ -89,12 +90,19 @@ export class Cluster {
   /** State of the hosts' health when {@link #selection} was made. */
   #healthVersion = 0;
   readonly #anyKey = new Hash64();
+  /** `null` but for a cluster whose requests name their hosts. */
+  readonly dynamic: DynamicHosts | null;
   /** `null` in all threads but one, and where the cluster has no checks. */
   readonly #checker: HealthChecker | null;
 
   constructor(readonly thread: DataThread, readonly proxy: ProxyState, readonly config: ClusterConfig) {
     this.shared = thread.shared;
-    const { healthCheck } = config;
+    const { healthCheck, dynamic, name } = config;
+    this.dynamic = dynamic === undefined ? null : new DynamicHosts(
+      thread,
+      dynamic,
+      (question) => thread.post({ kind: "resolve", proxy: proxy.description.proxy, cluster: name, ...question }),
+    );
     this.#checker = healthCheck === undefined || thread.index !== 0 ? null : new HealthChecker(this, healthCheck);
   }
 
@@ -123,6 +131,7 @@ export class Cluster {
       }
     }
     this.#selection = null;
+    this.dynamic?.set(this.#hosts.values(), endpoints.unresolved ?? []);
     this.#checker?.setHosts(this.#hosts.values());
     for (const host of before.values()) host.pool.drain();
   }
@@ -141,7 +150,8 @@ export class Cluster {
   /**
    * Chooses a host, `null` when there is none. Hosts in `avoid` are passed over for some draws, so that a retry
    * goes elsewhere (Envoy's previous_hosts predicate), and so are the priorities in `left` while others have hosts
-   * (previous_priorities). Where the policy is a hash, `key` decides.
+   * (previous_priorities). Where the policy is a hash, `key` decides. A cluster whose requests name their hosts has
+   * none to choose among.
    */
   choose(
     avoid: readonly Host[] | null,
@@ -149,6 +159,7 @@ export class Cluster {
     key: Hash64 | null = null,
     left: ReadonlySet<number> | null = null,
   ): Host | null {
+    if (this.dynamic !== null) return null;
     const selection = this.#currentSelection();
     const known = this.#keyed && key === null ? this.#randomKey() : key;
     let host = selection.choose(known, 0, left);

@@ -5,6 +5,7 @@
  * tables from this. Names are Envoy's in camelCase. All times are milliseconds; 0 means "off" unless said otherwise.
  */
 
+import type { DynamicHostsConfig } from "./name_resolution.ts";
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
 import type { HealthCheckConfig } from "../health_check/config.ts";
@@ -426,8 +427,13 @@ export interface FaultConfig {
 
 export interface ClusterConfig {
   name: string;
-  /** How {@link EndpointsConfig} comes: with the cluster, from the control plane, from the main thread's DNS. */
-  type: "static" | "eds" | "dns";
+  /**
+   * How {@link EndpointsConfig} comes: with the cluster, from the control plane, from the main thread's DNS, or from that
+   * for the hosts that requests are for.
+   */
+  type: "static" | "eds" | "dns" | "dynamic";
+  /** Of type `dynamic`. */
+  dynamic?: DynamicHostsConfig;
   lbPolicy: "ROUND_ROBIN" | "LEAST_REQUEST" | "RANDOM" | "RING_HASH" | "MAGLEV";
   /** Of LEAST_REQUEST: hosts drawn to compare, and how strongly load counts against a host's weight; absent: 2 and 1. */
   leastRequest?: { choiceCount: number; activeRequestBias: number };
@@ -560,6 +566,8 @@ export interface EndpointsConfig {
   panicThreshold: number;
   /** Percent; absent: 140, Envoy's default. */
   overprovisioningFactor?: number;
+  /** Of a `dynamic` cluster: `name port` of hosts whose names have no address at the moment. */
+  unresolved?: string[];
 }
 
 export interface EndpointConfig {
@@ -579,17 +587,6 @@ export interface EndpointConfig {
   workload: WorkloadLabels;
   /** First of {@link SharedLayout.hostSlotLength} counters in shared memory, given by the main thread. */
   slot: number;
-}
-
-/** How the main thread resolves the names among the endpoints of a cluster. Times are milliseconds. */
-export interface DnsConfig {
-  /** LOGICAL_DNS: of each name one address at a time, and connections to earlier ones are kept. */
-  logical: boolean;
-  lookupFamily: "AUTO" | "V4_ONLY" | "V6_ONLY" | "V4_PREFERRED" | "ALL";
-  refreshRate: number;
-  respectTtl: boolean;
-  /** A name that could not be resolved is asked for again after `base`, then after up to `maximum`. */
-  failureRefresh: { base: number; maximum: number };
 }
 
 // ------------------------------------------------------------------------------------------------------ secrets
@@ -674,6 +671,8 @@ export type DataThreadMessage =
     message: string;
     fields: Record<string, string | number>;
   }
+  /** Requests are for this host of a `dynamic` cluster. */
+  | { kind: "resolve"; proxy: string; cluster: string; name: string; port: number }
   | { kind: "drained" };
 
 export type MetricName =

@@ -1,5 +1,6 @@
 /** Endpoints of the clusters whose names this agent resolves. */
-import type { DnsConfig, EndpointConfig, EndpointsConfig } from "../config/model.ts";
+import type { EndpointConfig, EndpointsConfig } from "../config/model.ts";
+import type { DnsConfig } from "../config/name_resolution.ts";
 import type { NameWatch, WatchOptions } from "../dns/watched_names.ts";
 
 /** A cluster's endpoints, names among them. */

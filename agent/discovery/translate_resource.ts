@@ -31,7 +31,9 @@ export function translateResource(type: ResourceType, _name: string, value: Uint
       }
       translated.clusters.push({ ...cluster, slot: noSlot });
       translated.secrets.push(...secrets);
-      if (endpoints !== null && dns !== null) translated.dns = [{ endpoints: withSlots(endpoints), dns }];
+      if (cluster.dynamic !== undefined) {
+        translated.dynamic = [{ cluster: cluster.name, config: cluster.dynamic }];
+      } else if (endpoints !== null && dns !== null) translated.dns = [{ endpoints: withSlots(endpoints), dns }];
       else if (endpoints !== null) translated.endpoints.push(withSlots(endpoints));
       return translated;
     }

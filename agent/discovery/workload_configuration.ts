@@ -3,6 +3,7 @@ import { logger } from "../../log/log.ts";
 import type { SecretConfig } from "../config/model.ts";
 import type { Configuration, ResourceUpdate } from "./ads_client.ts";
 import { type DnsCluster, DnsEndpoints, type NameSource } from "./dns_endpoints.ts";
+import { type DynamicCluster, DynamicNames, type MayDial } from "./dynamic_names.ts";
 import {
   type Change,
   type ConfigurationSet,
@@ -34,6 +35,8 @@ export interface WorkloadConfigurationOptions {
   apply(change: Change): Promise<void>;
   /** Resolves the names that clusters have. */
   names: NameSource;
+  /** Which addresses may be dialled where requests name them. */
+  mayDial: MayDial;
   /** The file with the last good resources. */
   storage: { read(): Promise<string | null>; write(text: string): Promise<void> };
 }
@@ -51,12 +54,19 @@ export class WorkloadConfiguration implements Configuration {
   #applying: Promise<void> = Promise.resolve();
   #failure: string | null = null;
   readonly #dns: DnsEndpoints;
+  readonly #dynamic: DynamicNames;
   #resolvedTimer: ReturnType<typeof setTimeout> | undefined;
   #complete = false;
 
   constructor(options: WorkloadConfigurationOptions) {
     this.#options = options;
     this.#dns = new DnsEndpoints(options.names, () => this.#resolved());
+    this.#dynamic = new DynamicNames(options.names, options.mayDial, () => this.#resolved());
+  }
+
+  /** A data thread has a request for this host of a cluster whose requests name their hosts. */
+  resolve(cluster: string, name: string, port: number): void {
+    this.#dynamic.ask(cluster, name, port);
   }
 
   /** Applies what the last run left on disk. A damaged or foreign file is ignored. */
@@ -154,8 +164,9 @@ export class WorkloadConfiguration implements Configuration {
   }
 
   /** The names that clusters have, for statistics. */
-  get watchedNames(): ReturnType<DnsEndpoints["watches"]> {
-    return this.#dns.watches();
+  *watchedNames(): ReturnType<DnsEndpoints["watches"]> {
+    yield* this.#dns.watches();
+    yield* this.#dynamic.watches();
   }
 
   /** Version of each resource that was accepted last. */
@@ -169,6 +180,7 @@ export class WorkloadConfiguration implements Configuration {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#resolvedTimer);
     this.#dns.close();
+    this.#dynamic.close();
     if (this.#saveTimer !== undefined) {
       clearTimeout(this.#saveTimer);
       this.#save();
@@ -209,6 +221,7 @@ export class WorkloadConfiguration implements Configuration {
 
   #publish(): Promise<void> {
     this.#dns.set(this.#dnsClusters());
+    this.#dynamic.set(this.#dynamicClusters());
     this.#wanted = this.#collect();
     this.#prune();
     return this.#step();
@@ -217,10 +230,12 @@ export class WorkloadConfiguration implements Configuration {
   #step(): Promise<void> {
     clearTimeout(this.#stepTimer);
     const answered = {
-      endpoints: (cluster: string) =>
-        this.#wanted.clusters.get(cluster)?.type === "dns"
-          ? this.#dns.answered(cluster)
-          : this.#cache.answered(endpointType, cluster),
+      endpoints: (cluster: string) => {
+        const type = this.#wanted.clusters.get(cluster)?.type;
+        // Its hosts come with the requests.
+        if (type === "dynamic") return true;
+        return type === "dns" ? this.#dns.answered(cluster) : this.#cache.answered(endpointType, cluster);
+      },
       route: (name: string) => this.#cache.answered(routeType, name),
     };
     const now = performance.now();
@@ -243,6 +258,10 @@ export class WorkloadConfiguration implements Configuration {
   #dnsClusters(): Map<string, DnsCluster> {
     const clusters = [...this.#translated.get(clusterType)!.values()].flatMap(({ dns }) => dns ?? []);
     return new Map(clusters.map((cluster) => [cluster.endpoints.cluster, cluster]));
+  }
+
+  #dynamicClusters(): DynamicCluster[] {
+    return [...this.#translated.get(clusterType)!.values()].flatMap(({ dynamic }) => dynamic ?? []);
   }
 
   /** An address may be somebody else's for now: listeners that could not be opened are tried again. */
@@ -270,6 +289,7 @@ export class WorkloadConfiguration implements Configuration {
       }
     }
     for (const endpoints of this.#dns.endpoints()) set.endpoints.set(endpoints.cluster, endpoints);
+    for (const endpoints of this.#dynamic.endpoints()) set.endpoints.set(endpoints.cluster, endpoints);
     return set;
   }
 

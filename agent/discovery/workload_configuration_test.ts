@@ -54,6 +54,7 @@ class Bench {
         return this.failure === null ? Promise.resolve() : Promise.reject(this.failure);
       },
       names: new WatchedNames(() => Promise.reject(new Error("no names here"))),
+      mayDial: () => true,
       storage: {
         read: () => Promise.resolve(this.saved),
         write: (text) => {

@@ -1,7 +1,7 @@
 /** Names that clusters have, kept resolved: asked for anew when their records end, the last good answer kept meanwhile. */
 import { isIP } from "node:net";
 import { logger } from "../../log/log.ts";
-import type { DnsConfig } from "../config/model.ts";
+import type { DnsConfig } from "../config/name_resolution.ts";
 import type { AddressType, Resolution } from "./resolver.ts";
 
 /** What a name is watched with; watches that agree in it share their questions. */

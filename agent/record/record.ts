@@ -6,6 +6,10 @@ import type { DownstreamLink } from "../downstream_stream.ts";
 import { type AccessLogEntry, collect } from "./access_log.ts";
 import { destinationLabels, type MetricScope, noService, sourceLabels } from "./request_metrics.ts";
 
+/** Istio's name of the route that refuses what no service has, and of the service that metrics then name. */
+const BLOCK_ALL = "block_all";
+const blackHole = { host: "", name: "BlackHoleCluster", namespace: "" };
+
 export function recordExchange(exchange: Exchange, downstream: DownstreamLink): void {
   const thread = exchange.thread;
   const duration = thread.loop.now - exchange.startTime;
@@ -33,11 +37,11 @@ function outboundScope(exchange: Exchange, downstream: DownstreamLink): MetricSc
   const connection = exchange.destination;
   if (connection !== null && connection.scope !== null) return connection.scope;
   const proxy = downstream.chain.proxy;
-  const service = exchange.cluster?.config.service ?? noService;
+  const service = exchange.cluster?.config.service ?? (exchange.route?.name === BLOCK_ALL ? blackHole : noService);
   const workload = connection?.channel.host.config.workload ?? null;
   const principal = connection?.channel.peerPrincipal ?? "";
   const scope = proxy.scope(
-    `outbound ${service.host} ${workload === null ? "" : JSON.stringify(workload)} ${principal}`,
+    `outbound ${service.host || service.name} ${workload === null ? "" : JSON.stringify(workload)} ${principal}`,
     () => sourceLabels(proxy.description, service, workload, principal),
   );
   if (connection !== null) connection.scope = scope;

@@ -26,6 +26,7 @@ export const Flag = {
   RL: 32768,
   UMSDR: 65536,
   DT: 131072,
+  DF: 262144,
 } as const;
 
 const flagNames = Object.entries(Flag).filter(([, bit]) => bit !== 0);
@@ -69,6 +70,13 @@ export const outcomes = {
   noRoute: { status: 404, flag: Flag.NR, body: "", close: false },
   noCluster: { status: 503, flag: Flag.NC, body: "", close: false },
   noHealthyUpstream: { status: 503, flag: Flag.UH, body: "no healthy upstream", close: false },
+  unresolved: { status: 503, flag: Flag.DF, body: "DNS resolution failure", close: false },
+  unresolvedOverflow: {
+    status: 503,
+    flag: Flag.none,
+    body: "Dynamic forward proxy pending request overflow",
+    close: false,
+  },
   connectFailure: { status: 503, flag: Flag.UF, ...withoutResponse("remote connection failure"), close: false },
   connectTimeout: { status: 503, flag: Flag.UF, ...withoutResponse("connection timeout"), close: false },
   reset: { status: 503, flag: Flag.UC, ...withoutResponse("connection termination"), close: false },

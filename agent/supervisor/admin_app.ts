@@ -97,5 +97,5 @@ function configurationOf(workload: WorkloadAgent): unknown {
 }
 
 function watchedNames(view: AgentView): WatchedNamesOf[] {
-  return view.workloads().map(({ name, configuration }) => ({ workload: name, names: configuration.watchedNames }));
+  return view.workloads().map(({ name, configuration }) => ({ workload: name, names: configuration.watchedNames() }));
 }

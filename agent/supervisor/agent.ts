@@ -20,6 +20,7 @@ import { Identities } from "./identities.ts";
 import { LocalDns, type LocalNames } from "./local_dns.ts";
 import { type LocalServer, serveLocally } from "./local_server.ts";
 import { metricsApp } from "./metrics_app.ts";
+import { isLocalOnly, leadsToOurselves } from "./own_addresses.ts";
 import { agentAddress, needsRefusingListener, planWorkloads } from "./plan.ts";
 import { RefusalLog, refusingListener, refusingProxy } from "./refusing_proxy.ts";
 import { trustTheMeshAlone } from "./trusted_roots.ts";
@@ -258,11 +259,23 @@ class RunningAgent implements Agent {
       identities: this.#identities,
       translate: translateResource,
       names: this.#names,
+      mayDial: (address, port) => this.#mayDial(plan, address, port),
       file: workloadFile(this.#options.dataDir, plan.node.workload),
       credentials: join(this.#options.dataDir, "credentials"),
     });
     this.#workloads.set(workload.name, workload);
     await workload.start();
+  }
+
+  /** Whoever names a target must not be led back to this agent, round and round, and strangers not to this machine. */
+  #mayDial({ node }: WorkloadPlan, address: string, port: number): boolean {
+    if (node.type === "router" && isLocalOnly(address)) return false;
+    const proxies = this.#threads?.state.proxies.values() ?? [];
+    return !leadsToOurselves(address, port, {
+      vipRange: this.#file.vipRange,
+      local: new Set(Deno.networkInterfaces().map((each) => each.address)),
+      listeners: [...proxies].flatMap(({ listeners }) => [...listeners.values()]),
+    });
   }
 
   async #refuseOthers(): Promise<void> {

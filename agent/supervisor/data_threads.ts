@@ -35,6 +35,8 @@ export class DataThreads {
   readonly slots: Slots;
   readonly limits: ThreadLimits;
   readonly state = new ThreadState();
+  /** By proxy: who finds the hosts that requests name. */
+  readonly resolvers = new Map<string, (cluster: string, name: string, port: number) => void>();
   readonly #threads: SupervisedThread[] = [];
   readonly #metrics: ThreadMetrics[] = [];
   /** Values of threads that are no more: sums never go back. */
@@ -59,6 +61,7 @@ export class DataThreads {
       },
       replay: () => this.state.replay().map((change) => this.#numbered(change)),
       series: (index, message) => this.#metrics[index].add(message.slot, message.metric, message.labels),
+      resolve: ({ proxy, cluster, name, port }) => this.resolvers.get(proxy)?.(cluster, name, port),
       crashed: (index) => {
         this.#restarts++;
         this.#metrics[index].addTo(this.#retired);

@@ -20,6 +20,8 @@ export interface ThreadOwner {
   /** Control messages, as JSON, that bring a new thread up to date. */
   replay(): { id: number; json: string }[];
   series(index: number, message: DataThreadMessage & { kind: "series" }): void;
+  /** Requests are for a host of a cluster that takes hosts from requests. */
+  resolve(message: DataThreadMessage & { kind: "resolve" }): void;
   /** Called once per crash, before the restart. */
   crashed(index: number): void;
 }
@@ -127,6 +129,9 @@ export class SupervisedThread {
         return;
       case "series":
         this.owner.series(this.index, message);
+        return;
+      case "resolve":
+        this.owner.resolve(message);
         return;
       case "log":
         log[message.level](message.message, { ...message.fields, thread: this.index });

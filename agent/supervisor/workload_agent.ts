@@ -6,6 +6,7 @@ import type { Change } from "../discovery/make_before_break.ts";
 import { secretsOf } from "../discovery/references.ts";
 import { AdsClient } from "../discovery/ads_client.ts";
 import type { NameSource } from "../discovery/dns_endpoints.ts";
+import type { MayDial } from "../discovery/dynamic_names.ts";
 import { reasonOf } from "../discovery/reason.ts";
 import type { Translate } from "../discovery/translation.ts";
 import { WorkloadConfiguration } from "../discovery/workload_configuration.ts";
@@ -43,6 +44,7 @@ export interface WorkloadDependencies {
   identities: Identities;
   translate: Translate;
   names: NameSource;
+  mayDial: MayDial;
   /** Where the last good configuration is kept. */
   file: string;
   /** Folder of credentials that configuration names by `kubernetes://`. */
@@ -68,7 +70,7 @@ export class WorkloadAgent {
     this.#plan = plan;
     this.#dependencies = dependencies;
     this.#virtualListeners = new VirtualListeners(plan.node.workload);
-    const { threads, identities, translate, names, file, credentials } = dependencies;
+    const { threads, identities, translate, names, mayDial, file, credentials } = dependencies;
     const apply = threads.apply.bind(threads);
     this.#secrets = new WorkloadSecrets({ workload: this.name, credentials, apply });
     this.configuration = new WorkloadConfiguration({
@@ -76,6 +78,7 @@ export class WorkloadAgent {
       owner: `${nodeId(plan.node)} ${plan.identity}`,
       translate,
       names,
+      mayDial,
       apply: (change) => this.#apply(change),
       storage: { read: () => readFileIfThere(file), write: (text) => writeFileAtomically(file, text) },
     });
@@ -111,6 +114,10 @@ export class WorkloadAgent {
   async start(): Promise<void> {
     await this.#describe();
     await this.sendSecrets();
+    this.#dependencies.threads.resolvers.set(
+      this.name,
+      (cluster, name, port) => this.configuration.resolve(cluster, name, port),
+    );
     await this.configuration.restore();
     this.stream.start();
     this.#startProbe();
@@ -138,6 +145,7 @@ export class WorkloadAgent {
   /** Ends stream and probe; the data threads go on with what they have. */
   async stop(): Promise<void> {
     clearInterval(this.#retryTimer);
+    this.#dependencies.threads.resolvers.delete(this.name);
     await Promise.all([this.#prober?.stop(), this.stream.stop()]);
     await this.configuration.close();
     await this.#secrets.stop();

@@ -16,17 +16,23 @@ export function isResolvedByProxies({ resolution }: Service): boolean {
 
 /** The fields of such a cluster. IPv4 addresses are taken where there are any, so that a host without IPv6 can dial. */
 export function dnsDiscovery(service: Service, settings: MeshSettings, loadAssignment: ClusterLoadAssignment) {
-  const refreshRate = settings.dnsRefreshRate ?? DNS_REFRESH_RATE;
   const type = service.resolution === "DNS" ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.LOGICAL_DNS;
   return {
     clusterDiscoveryType: { case: "type" as const, value: type },
     loadAssignment,
+    ...dnsRefresh(settings),
+    respectDnsTtl: true,
+    dnsLookupFamily: Cluster_DnsLookupFamily.V4_PREFERRED,
+  };
+}
+
+/** When proxies ask for names again. */
+export function dnsRefresh({ dnsRefreshRate: refreshRate = DNS_REFRESH_RATE }: MeshSettings) {
+  return {
     dnsRefreshRate: durationFromMs(refreshRate),
     dnsFailureRefreshRate: {
       baseInterval: durationFromMs(Math.min(FIRST_FAILURE_REFRESH, refreshRate)),
       maxInterval: durationFromMs(refreshRate),
     },
-    respectDnsTtl: true,
-    dnsLookupFamily: Cluster_DnsLookupFamily.V4_PREFERRED,
   };
 }

@@ -69,8 +69,18 @@ spec: { host: ${host}, subsets: [{ name: eu, labels: { zone: eu } }] }
   deepStrictEqual(groups(`outbound|5432|eu|${host}`), [["eu", "a.example", 3]]);
 });
 
-Deno.test("resolution DYNAMIC_DNS is told as not supported, and has no cluster", () => {
-  const { clusters, warnings } = compiled({ resolution: "DYNAMIC_DNS", endpoints: [] });
-  strictEqual(clusters.get(name), undefined);
-  deepStrictEqual(warnings.map(({ kind, field }) => [kind, field]), [["ServiceEntry", "resolution"]]);
-});
+for (const resolution of ["NONE", "DYNAMIC_DNS"] as const) {
+  Deno.test(`of resolution ${resolution} a cluster goes where requests say`, () => {
+    const { clusters, warnings } = compiled({ resolution, endpoints: [] });
+    const cluster = json(ClusterSchema, clusters.get(name));
+    strictEqual(cluster.lbPolicy, "CLUSTER_PROVIDED");
+    deepStrictEqual(cluster.clusterType.typedConfig.dnsCacheConfig, {
+      name: "mesh-60000",
+      dnsLookupFamily: "V4_PREFERRED",
+      dnsRefreshRate: "60s",
+      dnsFailureRefreshRate: { baseInterval: "1s", maxInterval: "60s" },
+      dnsQueryTimeout: "5s",
+    });
+    deepStrictEqual(warnings, []);
+  });
+}

@@ -16,6 +16,7 @@ import {
 } from "../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { packAny } from "../xds/resources.ts";
 import { accessLogs } from "./access_log.ts";
+import { dynamicForwardProxyFilter } from "./dynamic_forward_proxy.ts";
 import { ADS } from "./transport_socket.ts";
 
 /** Names of the HTTP filters, by which routes configure them too. */
@@ -52,7 +53,7 @@ export function outboundHttp(statPrefix: string, routeConfigName: string, settin
   return filter(settings, {
     statPrefix,
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName } },
-    httpFilters: [corsFilter, faultFilter, routerFilter],
+    httpFilters: [corsFilter, faultFilter, dynamicForwardProxyFilter(settings), routerFilter],
   });
 }
 
@@ -88,7 +89,7 @@ export function gatewayHttp(
     xffNumTrustedHops: settings.gatewayTopology?.numTrustedProxies ?? 0,
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },
-    httpFilters: [...authorization, corsFilter, faultFilter, routerFilter],
+    httpFilters: [...authorization, corsFilter, faultFilter, dynamicForwardProxyFilter(settings), routerFilter],
   });
 }
 

@@ -6,6 +6,7 @@ import type { Client } from "./destination_rules.ts";
 import { type MeshIndex, meshIndex } from "./mesh_index.ts";
 import type { NamespaceView } from "./namespace_view.ts";
 import { outboundClusters } from "./outbound_clusters.ts";
+import { otherHostsClusters } from "./other_hosts.ts";
 import { compileOutboundRoutes } from "./outbound_routes.ts";
 import { outboundTrafficPolicy } from "./sidecar/outbound_traffic_policy.ts";
 import type { CompileWarning, Warn } from "./warning.ts";
@@ -38,8 +39,8 @@ export function compileOutbound(mesh: Mesh, client: Client): Outbound {
   const view = index.view(client);
   let byClient = compiled.get(view);
   if (byClient === undefined) compiled.set(view, byClient = new Map());
-  const { egressProxy = "" } = outboundTrafficPolicy(index, client);
-  const key = `${egressProxy} ${clientKey(index, client)}`;
+  const { mode, egressProxy = "" } = outboundTrafficPolicy(index, client);
+  const key = `${mode} ${egressProxy} ${clientKey(index, client)}`;
   let outbound = byClient.get(key);
   if (outbound === undefined) byClient.set(key, outbound = compile(index, client));
   return outbound;
@@ -55,6 +56,7 @@ function compile(index: MeshIndex, client: Client): Outbound {
   const warnings: CompileWarning[] = [...index.virtualServices.warnings];
   const warn = (warning: CompileWarning) => warnings.push(warning);
   const clusters = visibleClusters(index, client, warn);
+  for (const cluster of otherHostsClusters(index.mesh.settings)) clusters.set(cluster.name, cluster);
   const routes = compileOutboundRoutes(index, client, warn);
   const endpoints = [...clusters.values()].filter(isEds).map(({ name }) => name);
   return { clusters, endpoints, routes, warnings };

@@ -16,6 +16,7 @@ import { connectionPoolFields, httpVersion } from "./connection_pool.ts";
 import { hashingFields } from "./consistent_hash.ts";
 import type { RuleSet } from "./destination_rules.ts";
 import { dnsDiscovery, isResolvedByProxies } from "./dns_cluster.ts";
+import { dynamicDiscovery, goesByAuthority } from "./dynamic_forward_proxy.ts";
 import { inlineEndpoints } from "./endpoints.ts";
 import { serviceIdentities } from "./identity.ts";
 import { outlierDetection } from "./outlier_detection.ts";
@@ -64,18 +65,6 @@ export function outboundClusters(service: Service, rules: RuleSet, settings: Mes
 function compile(service: Service, rules: RuleSet, settings: MeshSettings): ServiceClusters {
   const clusters = new Map<string, Cluster>();
   const warnings: CompileWarning[] = [];
-  // Without endpoints there is nothing to balance over: such a host is reached by the address the caller dialled.
-  if (service.resolution === "NONE") return { clusters, warnings };
-  if (service.resolution === "DYNAMIC_DNS") {
-    warnings.push({
-      kind: "ServiceEntry",
-      namespace: service.namespace,
-      name: service.hostname,
-      field: "resolution",
-      message: "DYNAMIC_DNS is not supported: requests to it are answered with 503",
-    });
-    return { clusters, warnings };
-  }
   const identities = serviceIdentities(service, settings.trustDomain);
   for (const port of service.ports) {
     for (const subset of ["", ...rules.subsets.keys()]) {
@@ -96,15 +85,15 @@ interface ClusterInput {
 }
 
 function compileCluster(name: string, input: ClusterInput): Cluster {
-  const { port, rules, settings } = input;
+  const { service, port, rules, settings } = input;
   const subset = rules.subsets.get(input.subset);
   const rule = subset?.rule ?? rules.rules.find((candidate) => candidate.spec.trafficPolicy === rules.trafficPolicy);
   const policy = effectivePolicy(rules.trafficPolicy, subset?.subset.trafficPolicy, port.number);
   const version = httpVersion(port.protocol, policy.connectionPool, settings.h2UpgradePolicy);
   return create(ClusterSchema, {
     name,
-    ...discovery(name, input),
     ...loadBalancing(policy.loadBalancer),
+    ...discovery(name, input, policy),
     ...connectionPoolFields(policy, settings.connectTimeout, {
       version,
       ...namesByAuthority(policy.tls, port.protocol),
@@ -113,14 +102,22 @@ function compileCluster(name: string, input: ClusterInput): Cluster {
     // Endpoints known to be unhealthy are sent too, so panic routing to them stays off unless a rule asks for it.
     commonLbConfig: {
       healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
-      localityConfigSpecifier: localityConfig(policy, settings),
+      localityConfigSpecifier: goesByAuthority(service) ? undefined : localityConfig(policy, settings),
     },
     ...proxied(transportSocketFields(input, policy, version === "HTTP/2" ? "HTTP2" : port.protocol), policy),
     metadata: { filterMetadata: { istio: istioMetadata(input, rule) } },
   });
 }
 
-function discovery(name: string, { service, port, subset, rules, settings }: ClusterInput) {
+function discovery(
+  name: string,
+  { service, port, subset, rules, settings }: ClusterInput,
+  { tls }: EffectivePolicy,
+) {
+  if (goesByAuthority(service)) {
+    const { autoSni = false, autoSanValidation = false } = namesByAuthority(tls, port.protocol);
+    return dynamicDiscovery(settings, autoSni && autoSanValidation);
+  }
   if (isResolvedByProxies(service)) {
     return dnsDiscovery(service, settings, inlineEndpoints(service, rules, { name, subset, port: port.number }));
   }
@@ -171,7 +168,10 @@ function transportSocketFields(
 }
 
 /** Of HTTP: where a rule names no server, the host that a request is for is it. */
-function namesByAuthority(tls: ClientTLSSettings | undefined, protocol: Protocol) {
+function namesByAuthority(
+  tls: ClientTLSSettings | undefined,
+  protocol: Protocol,
+): { autoSni?: boolean; autoSanValidation?: boolean } {
   if ((tls?.mode !== "SIMPLE" && tls?.mode !== "MUTUAL") || !isHttp(protocol)) return {};
   return {
     autoSni: !tls.sni,

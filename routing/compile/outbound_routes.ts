@@ -5,7 +5,7 @@ import { type VirtualHost, VirtualHostSchema } from "../xds/gen/envoy/config/rou
 import type { Client } from "./destination_rules.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import type { NamespaceView } from "./namespace_view.ts";
-import { connectRoute, defaultRoute } from "./routes.ts";
+import { otherHosts } from "./other_hosts.ts";
 import { outboundTrafficPolicy } from "./sidecar/outbound_traffic_policy.ts";
 import { MESH_GATEWAY } from "./virtual_services.ts";
 import { type CompiledVirtualHost, VirtualHostCompiler } from "./virtual_hosts.ts";
@@ -16,22 +16,6 @@ export const HTTP_PROXY_ROUTES = "http_proxy";
 
 /** The largest body that validation lets pass; Envoy's own limit is 4 KiB. */
 export const MAX_DIRECT_RESPONSE_BODY = 1024 * 1024;
-
-const everyHost = ["*"];
-
-/**
- * Hosts nobody knows are answered with 502, whatever the outbound traffic policy says: a proxy port has no original
- * destination to pass traffic through to.
- */
-const blockAll: VirtualHost = create(VirtualHostSchema, {
-  name: "block_all",
-  domains: everyHost,
-  routes: [{
-    name: "block_all",
-    match: { pathSpecifier: { case: "prefix", value: "/" } },
-    action: { case: "directResponse", value: { status: 502 } },
-  }],
-});
 
 /** The last configurations that began with a virtual host, so that an unchanged one stays the same object. */
 const recent = new WeakMap<VirtualHost, RouteConfiguration[]>();
@@ -63,23 +47,9 @@ export function compileOutboundRoutes(
   for (const [host, virtualServices] of index.virtualServices.hosts(view)) {
     if (!view.covered.has(host)) add(compiler.ofHost(host, virtualServices));
   }
-  hosts.push({ virtualHost: unknownHosts(index, client), domains: { own: everyHost, short: [] } });
+  const others = otherHosts(outboundTrafficPolicy(index, client));
+  hosts.push({ virtualHost: others, domains: { own: others.domains, short: [] } });
   return configuration(name, withoutRepeatedDomains(hosts));
-}
-
-const allowAll = new Map<string, VirtualHost>();
-
-/** Where the client's Sidecar names an egress proxy, it gets what nobody else does. */
-function unknownHosts(index: MeshIndex, client: Client): VirtualHost {
-  const { egressProxy } = outboundTrafficPolicy(index, client);
-  if (egressProxy === undefined) return blockAll;
-  let known = allowAll.get(egressProxy);
-  if (known === undefined) {
-    const routes = [defaultRoute({ name: egressProxy, consistentHash: undefined }), connectRoute(egressProxy)];
-    known = create(VirtualHostSchema, { name: "allow_any", domains: everyHost, routes });
-    allowAll.set(egressProxy, known);
-  }
-  return known;
 }
 
 function withoutRepeatedDomains(hosts: readonly CompiledVirtualHost[]): VirtualHost[] {

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import type { Protocol, Service } from "../mesh.ts";
+import type { MeshSettings, Protocol, Service } from "../mesh.ts";
 import { RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { WorkloadNode } from "../xds/node.ts";
 import { compileProxy } from "./proxy.ts";
@@ -85,8 +85,8 @@ Deno.test("CONNECT leads to the bytes of every port, and nothing else leads to o
   });
   deepStrictEqual(seen["a.default.svc.cluster.local:1"].routes, [connect(1)]);
   deepStrictEqual(seen["a.default.svc.cluster.local:80"].routes.slice(1), [connect(80)]);
-  strictEqual(seen["none.default.svc.cluster.local:1"], undefined);
-  strictEqual(seen["none.default.svc.cluster.local:80"].routes.length, 1);
+  strictEqual(seen["none.default.svc.cluster.local:1"].routes.length, 1);
+  strictEqual(seen["none.default.svc.cluster.local:80"].routes.length, 2);
 });
 
 Deno.test("addresses of a service are domains too, ranges are not", () => {
@@ -115,13 +115,34 @@ Deno.test("a short name gives way to a host that is called so, and no domain sta
   strictEqual(new Set(all).size, all.length);
 });
 
-Deno.test("hosts that nobody knows are answered with 502", () => {
-  deepStrictEqual(hosts([]), {
-    block_all: {
-      name: "block_all",
-      domains: ["*"],
-      routes: [{ name: "block_all", match: { prefix: "/" }, directResponse: { status: 502 } }],
-    },
+Deno.test("hosts that nobody knows go where they say, or nowhere under REGISTRY_ONLY", () => {
+  const others = (policy: MeshSettings["outboundTrafficPolicy"]) => {
+    const compiled = compileProxy(mesh([], "", { outboundTrafficPolicy: policy }), node());
+    const { virtualHosts: [host] } = json(RouteConfigurationSchema, compiled.routes.get("http_proxy"));
+    deepStrictEqual([...compiled.clusters.keys()].slice(-2), ["PassthroughCluster", "BlackHoleCluster"]);
+    return host;
+  };
+  const connect = (cluster: string) => ({
+    name: "connect",
+    match: { connectMatcher: {} },
+    route: { cluster, timeout: "0s", upgradeConfigs: [{ upgradeType: "CONNECT", connectConfig: {} }] },
+  });
+  deepStrictEqual(others("ALLOW_ANY"), {
+    name: "allow_any",
+    domains: ["*"],
+    includeRequestAttemptCount: true,
+    routes: [
+      { name: "allow_any", match: { prefix: "/" }, route: { cluster: "PassthroughCluster", timeout: "0s" } },
+      connect("PassthroughCluster"),
+    ],
+  });
+  deepStrictEqual(others("REGISTRY_ONLY"), {
+    name: "block_all",
+    domains: ["*"],
+    routes: [
+      { name: "block_all", match: { prefix: "/" }, directResponse: { status: 502 } },
+      connect("BlackHoleCluster"),
+    ],
   });
 });
 
@@ -134,7 +155,7 @@ Deno.test("a host that only a VirtualService names is a virtual host on port 80"
   );
 });
 
-Deno.test("a VirtualService for every host takes the place of the refusal", () => {
+Deno.test("a VirtualService for every host takes the place of that", () => {
   const seen = hosts([], rule("all", '["*"]').replace(/---$/, ""));
   deepStrictEqual(Object.values(seen).map(({ domains }) => domains), [["*", "*:80"]]);
 });

@@ -55,6 +55,7 @@ Deno.test("a proxy has listeners, routes, clusters and the names of its endpoint
   deepStrictEqual(manager.httpFilters.map(({ name }: { name: string }) => name), [
     "envoy.filters.http.cors",
     "envoy.filters.http.fault",
+    "envoy.filters.http.dynamic_forward_proxy",
     "envoy.filters.http.router",
   ]);
 });

@@ -1,5 +1,6 @@
 /** Loopback addresses for services: local applications reach each service under an address of its own. */
 import type { Service } from "../mesh.ts";
+import { goesByAuthority } from "./dynamic_forward_proxy.ts";
 import { inRange } from "./address_range.ts";
 
 /** The first addresses of a range are left to users, who may give them to services by name. */
@@ -16,7 +17,7 @@ const RESERVED = 256;
  * @param range of IPv4 addresses, `127.64.0.0/16`
  */
 export function virtualAddresses(services: readonly Service[], range: string): Map<string, string[]> {
-  const reachable = services.filter(({ resolution }) => resolution !== "NONE" && resolution !== "DYNAMIC_DNS");
+  const reachable = services.filter((service) => !goesByAuthority(service));
   const own = new Map(
     reachable.map(({ hostname, addresses }) => [hostname, addresses.filter((address) => inRange(address, range))]),
   );

@@ -11,6 +11,7 @@ import {
 import { clusterName } from "../xds/names.ts";
 import type { Client, RuleSet } from "./destination_rules.ts";
 import { type Domains, hostDomains, serviceDomains } from "./domains.ts";
+import { goesByAuthority } from "./dynamic_forward_proxy.ts";
 import { type ListToken, listToken } from "./intern.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import type { NamespaceView } from "./namespace_view.ts";
@@ -66,10 +67,12 @@ export class VirtualHostCompiler {
    */
   ofService(service: Service): VirtualHosts {
     const httpPorts = service.ports.filter(({ protocol }) => isHttp(protocol));
-    const ports = service.resolution === "NONE" ? httpPorts : service.ports;
+    const { ports } = service;
     if (ports.length === 0) return { hosts: [], warnings: [] };
     const candidates = this.#index.virtualServices.candidates(service.hostname, this.#view);
-    const barePort = httpPorts.find(({ number }) => number === DEFAULT_PORT) ?? httpPorts[0];
+    const onDefaultPort = httpPorts.find(({ number }) => number === DEFAULT_PORT);
+    // Where requests go by what they say, one that names no port says HTTP's own.
+    const barePort = onDefaultPort ?? (goesByAuthority(service) ? undefined : httpPorts[0]);
     return this.#cached([service, ...candidates], candidates, "", (compilation) => ({
       hosts: ports.map((port) => this.#serviceHost(service, port, port === barePort, candidates, compilation)),
     }));
@@ -105,8 +108,7 @@ export class VirtualHostCompiler {
     const domains = serviceDomains(service, port.number, this.#client.namespace, settings.domain, bare);
     const cluster = compilation.clusterOf(service, port.number);
     const routes = isHttp(port.protocol) ? compilation.routes(candidates, port.number) ?? [defaultRoute(cluster)] : [];
-    // Without endpoints there is no cluster.
-    if (service.resolution !== "NONE") routes.push(connectRoute(cluster.name));
+    routes.push(connectRoute(cluster.name));
     return { virtualHost: virtualHost(`${service.hostname}:${port.number}`, domains, routes), domains };
   }
 

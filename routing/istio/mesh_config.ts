@@ -141,14 +141,11 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
     [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
   },
-}, ({ outboundTrafficPolicy, enableAutoMtls }, cursor) => {
+}, ({ enableAutoMtls }, cursor) => {
   for (const name of notInForce) {
     // Mutual TLS between workloads is always on: saying so is no promise unkept.
     if (!cursor.has(name) || (name === "enableAutoMtls" && enableAutoMtls === true)) continue;
     notYet(cursor, name);
-  }
-  if (outboundTrafficPolicy?.mode === "ALLOW_ANY_DYNAMIC_DNS") {
-    cursor.at("outboundTrafficPolicy", "mode").warning("is taken as ALLOW_ANY in this version");
   }
 });
 
@@ -180,6 +177,7 @@ function settingsOf(config: InForce): MeshSettings {
     ...(config.trustDomainAliases?.length ? { trustDomainAliases: config.trustDomainAliases } : {}),
     domain: defaultMeshSettings.domain,
     rootNamespace: config.rootNamespace ?? defaultMeshSettings.rootNamespace,
+    // ALLOW_ANY goes by names here as ALLOW_ANY_DYNAMIC_DNS does: a proxy port knows no other destination.
     outboundTrafficPolicy: outboundTrafficPolicy?.mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     connectTimeout: connectTimeout === undefined ? defaultMeshSettings.connectTimeout : parseDuration(connectTimeout),
     ...defaultExportTo(config),

@@ -69,7 +69,6 @@ const workloadEntry: NotInForce[] = [
 ];
 
 const serviceEntry: NotInForce[] = [
-  { field: "resolution", values: /^DYNAMIC_DNS$/ },
   { field: "ports[].protocol", values: notServed },
   ...under("endpoints[]", workloadEntry),
 ];

@@ -40,8 +40,11 @@ export async function configureWorkload(
     translate: translateResource,
     apply: (change) => proxy.threads.apply({ kind: "resources", proxy: node.workload, ...change }),
     names: new WatchedNames((name, type) => resolver.resolve(name, type)),
+    mayDial: (address) => address !== "127.0.0.66",
     storage: { read: () => Promise.resolve(null), write: () => Promise.resolve() },
   });
+  const resolve = (cluster: string, name: string, port: number) => configuration.resolve(cluster, name, port);
+  proxy.threads.resolvers.set(node.workload, resolve);
   const { clusters, endpoints, listeners, routes } = compileProxy(mesh, node);
   const update = (type: typeof clusterType, messages: Iterable<XdsResource>) => ({
     type,

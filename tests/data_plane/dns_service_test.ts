@@ -68,7 +68,7 @@ Deno.test("a service found by DNS follows its records", async () => {
     names.trouble = null;
     names.records.clear();
     await until("a name that is gone has no endpoints", async () => (await asked()).startsWith("503 "));
-    const [{ cluster, watch }] = [...configuration.watchedNames];
+    const [{ cluster, watch }] = [...configuration.watchedNames()];
     equal(cluster, `outbound|${port}||api.example`);
     equal(watch.statistics.failures > 0 && watch.statistics.empty > 0, true);
   } finally {

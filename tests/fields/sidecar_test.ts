@@ -133,20 +133,16 @@ fieldTests({
     tlsRow("caCertCredentialName", `mode: MUTUAL, ${files}, caCertCredentialName: a`, forGateways),
     tlsRow("httpsRedirect", `mode: SIMPLE, ${files}, httpsRedirect: true`, forGateways),
     tlsRow("subjectAltNames[]", `${mutual}, subjectAltNames: [a]`, forGateways),
-    row(
-      "outboundTrafficPolicy.mode",
-      proxied("host: reviews, port: { number: 9080 }"),
-      `"domains":["*"],"name":"allow_any"`,
-    ),
+    row("outboundTrafficPolicy.mode", "{ outboundTrafficPolicy: { mode: REGISTRY_ONLY } }", `"name":"block_all"`),
     row(
       "outboundTrafficPolicy.egressProxy.host",
       proxied("host: reviews, port: { number: 9080 }"),
-      `"name":"allow_any"`,
+      `"name":"allow_any","route":{"cluster":"outbound|9080||reviews.default.svc.cluster.local"`,
     ),
     row(
       "outboundTrafficPolicy.egressProxy.port.number",
       proxied("host: reviews, port: { number: 9080 }"),
-      `"name":"allow_any"`,
+      `"name":"allow_any","route":{"cluster":"outbound|9080||reviews.default.svc.cluster.local"`,
     ),
     row(
       "outboundTrafficPolicy.egressProxy.subset",

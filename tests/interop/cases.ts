@@ -296,5 +296,5 @@ export const cases: Case[] = [
     http: `- { route: [ { destination: { host: reviews, subset: none, port: { number: 9080 } } } ] }`,
     requests: [{ expect: { status: 503, flags: "NC" } }],
   },
-  { name: "nobody", requests: [{ expect: { status: 502 } }] },
+  { name: "nobody", requests: [{ expect: { status: 503, flags: "DF", body: "DNS resolution failure" } }] },
 ];

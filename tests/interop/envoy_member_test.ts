@@ -90,6 +90,18 @@ Deno.test({
         for (const side of sides) deepEqual(await mesh.logged(side, each.name, made), flags, `access log of ${side}`);
       });
     }
+    await t.step("a host outside the mesh: both reach it", async () => {
+      await using outside = Deno.serve(
+        { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+        ({ headers }) => new Response(headers.get("host")),
+      );
+      const host = `127.0.0.1:${outside.addr.port}`;
+      for (const side of sides) {
+        const response = await mesh.request(side, `http://${host}/`, { headers: { "x-case": "outside" } });
+        deepEqual([response.status, await response.text()], [200, host], side);
+        deepEqual(await mesh.logged(side, "outside", 1), ["200 -"], side);
+      }
+    });
   },
 });
 

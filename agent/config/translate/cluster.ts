@@ -15,8 +15,10 @@ import {
 import type { Http2ProtocolOptions } from "../../../routing/xds/gen/envoy/config/core/v3/protocol_pb.ts";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../routing/xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { ProxyProtocolConfig_Version } from "../../../routing/xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts";
-import type { ClusterConfig, DnsConfig, SecretConfig, UpstreamTlsConfig } from "../model.ts";
+import type { ClusterConfig, SecretConfig, UpstreamTlsConfig } from "../model.ts";
+import type { DnsConfig } from "../name_resolution.ts";
 import { dnsConfig, isResolved } from "./dns.ts";
+import { dynamicHosts } from "./dynamic_forward_proxy.ts";
 import { defaultPanicThreshold, endpointsConfig, type SlotlessEndpoints } from "./endpoints.ts";
 import { errorStatuses } from "./error_statuses.ts";
 import { healthCheck } from "./health_check.ts";
@@ -45,6 +47,8 @@ export interface TranslatedCluster {
 const protocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 /** Envoy: 2^31 - 1. */
 const defaultConcurrentStreams = 2147483647;
+/** Istio's clusters for what no service has: metrics name them as the service. */
+const wellKnown = new Set(["PassthroughCluster", "BlackHoleCluster"]);
 const defaultIdleTimeout = 3_600_000;
 /** Envoy: percent. */
 const defaultKeepaliveJitter = 15;
@@ -54,7 +58,8 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const place = new Place(`cluster ${resource.name}`);
   refuseUnimplemented(ClusterSchema, resource, place);
   place.field("name").require(resource.name !== "", "want a name");
-  const type = clusterType(resource, place);
+  const dynamic = dynamicHosts(resource, place);
+  const type = dynamic === null ? clusterType(resource, place) : "dynamic";
   const { name, commonLbConfig } = resource;
   const secrets: SecretConfig[] = [];
   const panicThreshold = commonLbConfig?.healthyPanicThreshold?.value;
@@ -70,7 +75,7 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
   const cluster: SlotlessCluster = {
     name,
     type,
-    ...loadBalancing(resource, place),
+    ...(dynamic === null ? loadBalancing(resource, place) : { lbPolicy: "ROUND_ROBIN", dynamic }),
     connectTimeout: positiveMilliseconds(resource.connectTimeout, 5000, place.field("connect_timeout")),
     transportSocketMatches: resource.transportSocketMatches.map(({ match, transportSocket }, index) => {
       const at = place.field("transport_socket_matches").item(index);
@@ -89,14 +94,16 @@ export function translateCluster(resource: Cluster): TranslatedCluster {
       place.field("health_checks"),
     ),
     outlierDetection: outlierDetection(resource.outlierDetection, errors, place.field("outlier_detection")),
-    service: serviceOf(resource.metadata),
+    service: wellKnown.has(name) ? { host: "", name, namespace: "" } : serviceOf(resource.metadata),
     ...(panicThreshold === undefined ? {} : { panicThreshold }),
     ...(commonLbConfig?.localityConfigSpecifier.case === "localityWeightedLbConfig" ? { localityWeighted: true } : {}),
   };
   return {
     cluster,
     edsName: type === "eds" ? resource.edsClusterConfig?.serviceName || name : null,
-    endpoints: type === "eds" ? null : inlineEndpoints(resource, place.field("load_assignment"), type === "dns"),
+    endpoints: type === "eds" || type === "dynamic"
+      ? null
+      : inlineEndpoints(resource, place.field("load_assignment"), type === "dns"),
     dns: dnsConfig(resource, place),
     secrets,
   };

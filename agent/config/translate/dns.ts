@@ -1,10 +1,12 @@
 /** How a cluster's proxy resolves names: STRICT_DNS and LOGICAL_DNS, with Envoy's defaults. */
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import {
   type Cluster,
   Cluster_DiscoveryType,
   Cluster_DnsLookupFamily,
+  type Cluster_RefreshRate,
 } from "../../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import type { DnsConfig } from "../model.ts";
+import type { DnsConfig } from "../name_resolution.ts";
 import type { Place } from "./unsupported.ts";
 import { positiveMilliseconds } from "./values.ts";
 
@@ -33,11 +35,27 @@ export function dnsConfig(resource: Cluster, place: Place): DnsConfig | null {
     !logical || endpoints.length === 1,
     `want one endpoint in a cluster of type LOGICAL_DNS, found ${endpoints.length}`,
   );
-  const refreshRate = positiveMilliseconds(
-    resource.dnsRefreshRate,
-    defaultRefreshRate,
-    place.field("dns_refresh_rate"),
-  );
+  return {
+    logical,
+    lookupFamily: lookupFamily(resource.dnsLookupFamily, place.field("dns_lookup_family")),
+    ...refreshTimes(resource.dnsRefreshRate, defaultRefreshRate, failure, place),
+    respectTtl: resource.respectDnsTtl,
+  };
+}
+
+/** @throws {UnsupportedConfigurationError} */
+export function lookupFamily(family: Cluster_DnsLookupFamily, place: Place): DnsConfig["lookupFamily"] {
+  return families[family] ?? place.refuse("is unknown");
+}
+
+/** When names are asked for again; `place` is the message that has the fields. */
+export function refreshTimes(
+  rate: Duration | undefined,
+  defaultRate: number,
+  failure: Cluster_RefreshRate | undefined,
+  place: Place,
+): Pick<DnsConfig, "refreshRate" | "failureRefresh"> {
+  const refreshRate = positiveMilliseconds(rate, defaultRate, place.field("dns_refresh_rate"));
   const at = place.field("dns_failure_refresh_rate");
   const base = positiveMilliseconds(failure?.baseInterval, refreshRate, at.field("base_interval"));
   const maximum = positiveMilliseconds(
@@ -46,12 +64,5 @@ export function dnsConfig(resource: Cluster, place: Place): DnsConfig | null {
     at.field("max_interval"),
   );
   at.field("max_interval").require(maximum >= base, "want at least base_interval");
-  const lookupFamily = families[resource.dnsLookupFamily] ?? place.field("dns_lookup_family").refuse("is unknown");
-  return {
-    logical,
-    lookupFamily,
-    refreshRate,
-    respectTtl: resource.respectDnsTtl,
-    failureRefresh: { base, maximum },
-  };
+  return { refreshRate, failureRefresh: { base, maximum } };
 }

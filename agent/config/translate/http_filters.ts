@@ -11,6 +11,8 @@ import { corsFilter } from "./cors.ts";
 import type { RbacConfig } from "../../../routing/authorize/condition.ts";
 import { RBACSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts";
 import { rbacConfig } from "./rbac.ts";
+import { checkDynamicForwardProxyFilter } from "./dynamic_forward_proxy.ts";
+import { FilterConfigSchema } from "../../../routing/xds/gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts";
 import { faultFilter } from "./fault.ts";
 import { rateLimitConfig, rateLimitFilter } from "./rate_limit.ts";
 import { holds, unpack } from "./strict.ts";
@@ -41,6 +43,9 @@ export function httpFilters(filters: HttpFilter[], place: Place): Filters {
   filters.slice(skipped).forEach((filter, index) => {
     const at = place.item(index + skipped);
     at.require(!holds(filter.configType.value, RBACSchema), "want the RBAC filters before all others");
+    if (holds(filter.configType.value, FilterConfigSchema)) {
+      return checkDynamicForwardProxyFilter(filter.configType.value, at.field("typed_config"));
+    }
     const kind = httpFilter(filter, translated, at);
     at.require(!translated.httpFilters.includes(kind), `want the ${kind} filter once`);
     translated.httpFilters.push(kind);

@@ -48,7 +48,7 @@ Deno.test("what egress does not name is not pushed: no cluster, endpoint, route 
   assert.deepEqual(snapshot.routes.get("http_proxy")?.virtualHosts.map(({ name }) => name), [
     "ads.other.svc.cluster.local:9080",
     "reviews.default.svc.cluster.local:9080",
-    "block_all",
+    "allow_any",
   ]);
   const listeners = [...snapshot.listeners.keys()].filter((name) => name.startsWith("127.64."));
   assert.equal(listeners.length, 2);
@@ -106,7 +106,7 @@ Deno.test("a port with an address gets a listener whose routes are those of its 
     - { hosts: ["./*"] }`));
   assert.deepEqual(
     snapshot.routes.get("127.0.0.9_80")?.virtualHosts.map(({ name }) => name),
-    ["db.data.svc.cluster.local:80", "block_all"],
+    ["db.data.svc.cluster.local:80", "allow_any"],
   );
   const http = json(ListenerSchema, snapshot.listeners.get("127.0.0.9_80"));
   assert.equal(http.filterChains[0].filters[0].typedConfig.rds.routeConfigName, "127.0.0.9_80");
@@ -125,7 +125,9 @@ Deno.test("an egress proxy gets what nobody else does, where the Sidecar allows 
     JSON.stringify(last?.routes, (_, value) => typeof value === "bigint" ? `${value}` : value),
     /outbound\|9080\|\|ads/,
   );
-  assert.equal(compile("").routes.get("http_proxy")?.virtualHosts.at(-1)?.name, "block_all");
+  const without = (yaml: string) => compile(yaml).routes.get("http_proxy")?.virtualHosts.at(-1)?.name;
+  assert.equal(without(""), "allow_any");
+  assert.equal(without(sidecar("{ outboundTrafficPolicy: { mode: REGISTRY_ONLY } }")), "block_all");
 });
 
 Deno.test("ingress says which ports there are and where they lead", () => {

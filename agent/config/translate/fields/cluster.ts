@@ -13,6 +13,7 @@ import {
   Cluster_CommonLbConfig_ConsistentHashingLbConfigSchema,
   Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema,
   Cluster_CommonLbConfigSchema,
+  Cluster_CustomClusterTypeSchema,
   Cluster_EdsClusterConfigSchema,
   Cluster_LeastRequestLbConfigSchema,
   Cluster_MaglevLbConfigSchema,
@@ -46,18 +47,33 @@ import {
   HttpProtocolOptions_UseDownstreamHttpConfigSchema,
   HttpProtocolOptionsSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { ClusterConfigSchema } from "../../../../routing/xds/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts";
+import {
+  DnsCacheCircuitBreakersSchema,
+  DnsCacheConfigSchema,
+} from "../../../../routing/xds/gen/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.ts";
 import { message } from "./message_fields.ts";
 
 export const clusterFields = [
   message(
     ClusterSchema,
-    `name type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers
+    `name type cluster_type eds_cluster_config connect_timeout lb_policy load_assignment circuit_breakers
      typed_extension_protocol_options outlier_detection least_request_lb_config round_robin_lb_config
      health_checks ring_hash_lb_config maglev_lb_config common_lb_config
      transport_socket transport_socket_matches metadata upstream_connection_options
      dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_lookup_family`,
     { alt_stat_name: "names statistics that skiff does not keep" },
   ),
+  message(Cluster_CustomClusterTypeSchema, "typed_config", { name: "the message's type tells the cluster's" }),
+  message(ClusterConfigSchema, "dns_cache_config", {
+    allow_insecure_cluster_options: "only lets pass what auto_sni and auto_san_validation say",
+  }),
+  message(
+    DnsCacheConfigSchema,
+    `name dns_lookup_family dns_refresh_rate host_ttl max_hosts dns_failure_refresh_rate dns_cache_circuit_breaker
+     dns_query_timeout`,
+  ),
+  message(DnsCacheCircuitBreakersSchema, "max_pending_requests"),
   message(Cluster_RefreshRateSchema, "base_interval max_interval"),
   message(Cluster_TransportSocketMatchSchema, "match transport_socket", { name: "names statistics" }),
   message(Cluster_EdsClusterConfigSchema, "eds_config service_name"),

@@ -25,6 +25,7 @@ import {
   HttpFilterSchema,
   RdsSchema,
 } from "../../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { FilterConfigSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts";
 import { message } from "./message_fields.ts";
 
 const statistics = "changes statistics that skiff does not keep";
@@ -50,6 +51,7 @@ export const httpConnectionManagerFields = [
   }),
   message(BufferSchema, "max_request_bytes"),
   message(BufferPerRouteSchema, "disabled buffer"),
+  message(FilterConfigSchema, "dns_cache_config"),
   message(CorsSchema, ""),
   message(
     CorsPolicySchema,
