@@ -153,7 +153,7 @@ function keyOf({ kind, metadata: { namespace, name } }: Resource): string {
 }
 
 function equalContent(one: Resource, other: Resource): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
 function duplicateOf(first: Resource, second: Resource): Problem {

@@ -19,8 +19,8 @@ export interface Push extends Difference {
 
 export interface PushStreamOptions<Request extends PushRequest> {
   subscribe: Subscribe<Request>;
-  /** What the proxy is to have now. */
-  resources(): AvailableResources;
+  /** What the proxy is to have now; `null`: that will be known soon, when {@link PushStream.update} is called. */
+  resources(): AvailableResources | null;
   /** Queues a response. At most one of each type waits for its answer, which bounds the queue. */
   send(push: Push): void;
   onPush(type: ResourceType): void;
@@ -66,6 +66,7 @@ export class PushStream<Request extends PushRequest> {
   /** Sends what the proxy lacks, as far as it has answered what it was sent before. */
   update(): void {
     const resources = this.#options.resources();
+    if (resources === null) return;
     // Make before break: clusters go once no route that the proxy has can point to them.
     const settled = (["LDS", "RDS"] as const).every((type) => {
       const subscription = this.#subscriptions.get(type);

@@ -33,6 +33,8 @@ interface Connection<Request extends PushRequest = never> {
   node: WorkloadNode;
   stream: PushStream<Request>;
   resources: ProxyResources | null;
+  /** The mesh has changed by this very connection: it is served with the push that says so, not before. */
+  awaitsPush: boolean;
 }
 
 const log = logger("push");
@@ -50,6 +52,12 @@ export class Pusher {
   readonly #connections = new Map<string, Connection>();
   readonly #calls = new Set<Pick<DiscoveryCall, "fail">>();
   readonly #debounce: Debounce;
+  /**
+   * What is pushed. All streams go by the state at which the last push began: where a thousand agents register at once,
+   * the mesh is not compiled anew for each of them.
+   */
+  #mesh: Mesh | null = null;
+  #changes = 0;
   #stopping = false;
 
   constructor(options: PusherOptions) {
@@ -69,6 +77,7 @@ export class Pusher {
 
   /** The mesh may have changed. */
   changed(): void {
+    this.#changes++;
     this.#debounce.changed();
   }
 
@@ -126,9 +135,10 @@ export class Pusher {
       call,
       node,
       resources: null,
+      awaitsPush: false,
       stream: new PushStream({
         subscribe: call.subscribe,
-        resources: () => this.#resourcesOf(connection),
+        resources: () => connection.awaitsPush ? null : this.#resourcesOf(connection),
         send: call.send,
         onPush: metrics.pushed,
         onAcknowledge: (_, delay) => metrics.acknowledged(delay),
@@ -145,7 +155,9 @@ export class Pusher {
     };
     log.info("proxy connected", { workload, remote: call.caller.remote, version: node.version });
     this.#connections.set(id, connection);
+    const before = this.#changes;
     workloads.connect(id, node);
+    connection.awaitsPush = this.#changes !== before;
     proxies.connect(id, node, () => connection.stream.status());
     return connection;
   }
@@ -159,7 +171,7 @@ export class Pusher {
 
   /** What a mesh that cannot be compiled for a proxy leaves in force is what the proxy has. */
   #resourcesOf(connection: Connection): ProxyResources {
-    const mesh = this.#options.mesh();
+    const mesh = this.#mesh ??= this.#options.mesh();
     if (connection.resources?.mesh === mesh) return connection.resources;
     try {
       connection.resources = new ProxyResources(mesh, connection.node);
@@ -174,12 +186,14 @@ export class Pusher {
 
   async #pushAll(): Promise<void> {
     let begun = performance.now();
+    this.#mesh = this.#options.mesh();
     for (const connection of [...this.#connections.values()]) {
       if (performance.now() - begun > slice) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         begun = performance.now();
       }
       if (!this.#connections.has(connection.id)) continue;
+      connection.awaitsPush = false;
       try {
         connection.stream.update();
       } catch (error) {

@@ -9,50 +9,105 @@ import type { RegisteredWorkload } from "./registered_workloads.ts";
 
 const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/**
- * All services: the published ones with their members, and those that registrations make.
- *
- * @param exportTo where services that registrations make are visible
- *
- * A workload's namespace comes from its certificate, so that nobody joins or makes a service of another namespace.
- */
-export function withMembers(
-  hosts: Map<string, PublishedHost>,
-  workloads: RegisteredWorkload[],
-  domain: string,
-  exportTo: string[] = ["*"],
-): { services: Service[]; conflicts: Conflict[] } {
-  // Copies, so that members can be added: what resources publish stays as it is.
-  const services = new Map<string, Service>();
-  for (const [hostname, { service }] of hosts) {
-    services.set(hostname, { ...service, endpoints: [...service.endpoints] });
+/** The members of one host and what came of them. */
+interface HostMembers {
+  host: PublishedHost | undefined;
+  workloads: RegisteredWorkload[];
+  /** `null`: no workload could join or make it. */
+  service: Service | null;
+  conflicts: Conflict[];
+}
+
+/** All services: the published ones with their members, and those that registrations make. */
+export class Members {
+  readonly #domain: string;
+  readonly #exportTo: string[];
+  #before: ReadonlyMap<string, HostMembers> = new Map();
+
+  /** @param exportTo where services that registrations make are visible */
+  constructor(domain: string, exportTo: string[] = ["*"]) {
+    this.#domain = domain;
+    this.#exportTo = exportTo;
   }
+
+  /**
+   * A workload's namespace comes from its certificate, so that nobody joins or makes a service of another namespace.
+   *
+   * A service whose host and members are those of the last call is the object of the last call.
+   *
+   * @param hosts never changed
+   */
+  of(
+    hosts: ReadonlyMap<string, PublishedHost>,
+    workloads: RegisteredWorkload[],
+  ): { services: Map<string, Service>; conflicts: Conflict[] } {
+    const services = new Map<string, Service>();
+    for (const [hostname, { service }] of hosts) services.set(hostname, service);
+    const conflicts: Conflict[] = [];
+    const serving = workloads.filter(({ node }) => node.service !== "");
+    const now = new Map<string, HostMembers>();
+    for (const [hostname, members] of Map.groupBy(serving, ({ node }) => hostnameOf(node, hosts, this.#domain))) {
+      const host = hosts.get(hostname);
+      const before = this.#before.get(hostname);
+      const joined = before !== undefined && before.host === host && sameWorkloads(before.workloads, members)
+        ? before
+        : join(hostname, host, members, this.#exportTo);
+      // What changed in a workload may be nothing that others see.
+      if (before !== undefined && same(before.service, joined.service)) joined.service = before.service;
+      now.set(hostname, joined);
+      if (joined.service !== null) services.set(hostname, joined.service);
+      conflicts.push(...joined.conflicts);
+    }
+    this.#before = now;
+    return { services, conflicts };
+  }
+}
+
+function same(one: Service | null, other: Service | null): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
+
+function sameWorkloads(one: RegisteredWorkload[], other: RegisteredWorkload[]): boolean {
+  return one.length === other.length &&
+    one.every(({ node, healthy }, index) => node === other[index].node && healthy === other[index].healthy);
+}
+
+function join(
+  hostname: string,
+  host: PublishedHost | undefined,
+  workloads: RegisteredWorkload[],
+  exportTo: string[],
+): HostMembers {
+  // A copy, so that members can be added: what resources publish stays as it is.
+  const published = host === undefined ? null : { ...host.service, endpoints: [...host.service.endpoints] };
+  let service: Service | null = null;
   const conflicts: Conflict[] = [];
   for (const workload of workloads) {
     const { node } = workload;
-    if (node.service === "") continue;
-    const hostname = hostnameOf(node, hosts, domain);
-    const host = hosts.get(hostname);
     const refusal = host === undefined ? refusalToMake(node) : refusalToJoin(node, host);
     if (refusal !== null) {
       conflicts.push(conflictOf(node, refusal));
       continue;
     }
-    const service = services.get(hostname) ?? made(node, hostname, exportTo);
-    if (host === undefined) addPorts(service, node, conflicts);
-    const endpoint = workloadEndpoint(workload, service.ports);
+    const joined: Service = service ?? published ?? made(node, hostname, exportTo);
+    if (host === undefined) addPorts(joined, node, conflicts);
+    const endpoint = workloadEndpoint(workload, joined.ports);
     if (endpoint !== null) {
-      service.endpoints.push(endpoint);
-      services.set(hostname, service);
+      joined.endpoints.push(endpoint);
+      service = joined;
     } else if (node.ports.length > 0) {
-      conflicts.push(conflictOf(node, `it serves none of the ports of ${hostname}: ${portsOf(service.ports)}`));
+      conflicts.push(conflictOf(node, `it serves none of the ports of ${hostname}: ${portsOf(joined.ports)}`));
     }
   }
-  return { services: [...services.values()], conflicts };
+  return { host, workloads, service, conflicts };
 }
 
 /** The host that a workload's `service` means; routing finds the same name for its inbound filter chains. */
-function hostnameOf({ service, namespace }: WorkloadNode, hosts: Map<string, PublishedHost>, domain: string): string {
+function hostnameOf(
+  { service, namespace }: WorkloadNode,
+  hosts: ReadonlyMap<string, PublishedHost>,
+  domain: string,
+): string {
   const hostname = resolveHost(service, namespace, domain);
   return !hosts.has(hostname) && hosts.get(service)?.service.namespace === namespace ? service : hostname;
 }

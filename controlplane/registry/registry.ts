@@ -9,8 +9,8 @@ import type {
 import type { Sidecar } from "../../routing/istio/sidecar_types.ts";
 import type { DestinationRule, Gateway, Resource, ServiceEntry, VirtualService } from "../../routing/istio/types.ts";
 import type { Mesh, MeshSettings, Service } from "../../routing/mesh.ts";
-import { withMembers } from "./members.ts";
-import { type Conflict, publishedHosts } from "./published_hosts.ts";
+import { Members } from "./members.ts";
+import { type Conflict, type PublishedHost, publishedHosts } from "./published_hosts.ts";
 import type { RegisteredWorkload } from "./registered_workloads.ts";
 
 const log = logger("registry");
@@ -19,7 +19,9 @@ export class Registry {
   readonly #settings: MeshSettings;
   readonly #visibility: DefaultVisibility;
   readonly #workloads: () => RegisteredWorkload[];
-  #resources: Resource[] = [];
+  readonly #members: Members;
+  #published: { hosts: Map<string, PublishedHost>; conflicts: Conflict[] } = { hosts: new Map(), conflicts: [] };
+  #ofResources = ofResources([]);
   #mesh: Mesh;
   #conflicts: Conflict[] = [];
   #texts = new Map<string, string>();
@@ -30,11 +32,15 @@ export class Registry {
     this.#settings = settings;
     this.#visibility = new DefaultVisibility(settings.defaultExportTo);
     this.#workloads = workloads;
-    this.#mesh = { settings, services: new Map(), virtualServices: [], destinationRules: [], gateways: [] };
+    this.#members = new Members(settings.domain, settings.defaultExportTo?.services);
+    this.#mesh = { settings, services: new Map(), ...this.#ofResources };
   }
 
   setResources(resources: Resource[]): void {
-    this.#resources = resources.map((resource) => this.#visibility.of(resource));
+    const shown = resources.map((resource) => this.#visibility.of(resource));
+    const { hosts, conflicts } = publishedHosts(shown, this.#settings.domain);
+    this.#published = { hosts: this.#unchangedKept(hosts), conflicts };
+    this.#ofResources = ofResources(shown);
     this.#stale = true;
   }
 
@@ -61,45 +67,22 @@ export class Registry {
   #refresh(): void {
     if (!this.#stale) return;
     this.#stale = false;
-    const { domain } = this.#settings;
-    const published = publishedHosts(this.#resources, domain);
-    const exportTo = this.#settings.defaultExportTo?.services ?? ["*"];
-    const { services, conflicts } = withMembers(published.hosts, this.#workloads(), domain, exportTo);
-    this.#report([...published.conflicts, ...conflicts]);
-    const next: Mesh = {
-      settings: this.#settings,
-      services: this.#unchangedKept(services),
-      virtualServices: this.#resources.filter(({ kind }) => kind === "VirtualService") as VirtualService[],
-      destinationRules: this.#resources.filter(({ kind }) => kind === "DestinationRule") as DestinationRule[],
-      gateways: this.#resources.filter(({ kind }) => kind === "Gateway") as Gateway[],
-      sidecars: this.#ofKind<Sidecar>("Sidecar"),
-      peerAuthentications: this.#ofKind<PeerAuthentication>("PeerAuthentication"),
-      requestAuthentications: this.#ofKind<RequestAuthentication>("RequestAuthentication"),
-      authorizationPolicies: this.#ofKind<AuthorizationPolicy>("AuthorizationPolicy"),
-      serviceEntryHosts: new Map(
-        this.#ofKind<ServiceEntry>("ServiceEntry").map(({ metadata, spec }) => [
-          `${metadata.namespace}/${metadata.name}`,
-          spec.hosts,
-        ]),
-      ),
-    };
+    const { services, conflicts } = this.#members.of(this.#published.hosts, this.#workloads());
+    this.#report([...this.#published.conflicts, ...conflicts]);
+    const byHostname: [string, Service][] = [...services].sort(([one], [other]) => one < other ? -1 : 1);
+    const next: Mesh = { settings: this.#settings, services: new Map(byHostname), ...this.#ofResources };
     if (!sameMesh(this.#mesh, next)) this.#mesh = next;
   }
 
-  #ofKind<Kind extends Resource>(name: Kind["kind"]): Kind[] {
-    return this.#resources.filter(({ kind }) => kind === name) as Kind[];
-  }
-
-  /** Services by hostname, in the order of hostnames; one that reads as before is the object of before. */
-  #unchangedKept(services: Service[]): Map<string, Service> {
+  /** A host that reads as before is the object of before. */
+  #unchangedKept(hosts: Map<string, PublishedHost>): Map<string, PublishedHost> {
     const texts = new Map<string, string>();
-    const kept = new Map<string, Service>();
-    for (const service of services.sort((a, b) => a.hostname < b.hostname ? -1 : 1)) {
-      const { hostname } = service;
-      const text = JSON.stringify(service);
-      const before = this.#mesh.services.get(hostname);
+    const kept = new Map<string, PublishedHost>();
+    for (const [hostname, host] of hosts) {
+      const text = JSON.stringify(host);
+      const before = this.#published.hosts.get(hostname);
       texts.set(hostname, text);
-      kept.set(hostname, before !== undefined && this.#texts.get(hostname) === text ? before : service);
+      kept.set(hostname, before !== undefined && this.#texts.get(hostname) === text ? before : host);
     }
     this.#texts = texts;
     return kept;
@@ -112,6 +95,27 @@ export class Registry {
     }
     this.#conflicts = conflicts;
   }
+}
+
+/** The part of a mesh that registrations do not change. */
+function ofResources(resources: Resource[]): Omit<Mesh, "settings" | "services"> {
+  const byKind = Map.groupBy(resources, ({ kind }) => kind);
+  const ofKind = <Kind extends Resource>(name: Kind["kind"]) => (byKind.get(name) ?? []) as Kind[];
+  return {
+    virtualServices: ofKind<VirtualService>("VirtualService"),
+    destinationRules: ofKind<DestinationRule>("DestinationRule"),
+    gateways: ofKind<Gateway>("Gateway"),
+    sidecars: ofKind<Sidecar>("Sidecar"),
+    peerAuthentications: ofKind<PeerAuthentication>("PeerAuthentication"),
+    requestAuthentications: ofKind<RequestAuthentication>("RequestAuthentication"),
+    authorizationPolicies: ofKind<AuthorizationPolicy>("AuthorizationPolicy"),
+    serviceEntryHosts: new Map(
+      ofKind<ServiceEntry>("ServiceEntry").map(({ metadata, spec }) => [
+        `${metadata.namespace}/${metadata.name}`,
+        spec.hosts,
+      ]),
+    ),
+  };
 }
 
 function describe({ kind, namespace, name, message }: Conflict): string {
