@@ -41,10 +41,7 @@ const agents = Array.from({ length: count }, (_, index) => {
   return new SimulatedAgent(node, identity, {
     configured: () => awaited === null && arrived(),
     endpoints: (names) => awaited !== null && names.includes(awaited) && arrived(),
-    ended: (reason) => {
-      ended.push(reason);
-      done.resolve();
-    },
+    ended: (reason) => ended.push(reason),
   });
 });
 

@@ -31,6 +31,8 @@ export interface ScaleResult {
   /** Of the control plane: with all agents connected, highest ever, and after all have gone. */
   memory: { connected: number; peak: number; after: number };
   descriptors: number;
+  /** How often a stream had to be opened anew, by why the one before had ended. */
+  retries: Record<string, number>;
 }
 
 export interface ScaleOptions {
@@ -115,7 +117,17 @@ export async function measureScale({ services, agents, changes, running }: Scale
   await fleet.close();
   await quiet(program);
   const after = residentMemory(program.pid) / 1024;
-  return { services, agents, first, herd, change, restart, memory: { connected, peak, after }, descriptors };
+  return {
+    services,
+    agents,
+    first,
+    herd,
+    change,
+    restart,
+    memory: { connected, peak, after },
+    descriptors,
+    retries: Object.fromEntries(fleet.retries),
+  };
 }
 
 function epochNow(): number {

@@ -28,8 +28,12 @@ export interface AgentEvents {
   configured(): void;
   /** Endpoints have come after that. */
   endpoints(names: string[]): void;
+  /** The stream has ended though nobody here ended it; another is opened after a moment, as agents do. */
   ended(reason: string): void;
 }
+
+/** Milliseconds until a new try: agents' first wait, and as much again at random. */
+const retryAfter = 1_000;
 
 export class SimulatedAgent {
   readonly #node: WorkloadNode;
@@ -52,11 +56,16 @@ export class SimulatedAgent {
   connect(port: number): void {
     this.#configured = false;
     this.#closing = false;
+    this.#call?.close();
     this.#answered.clear();
     this.#wanted = new Set(this.#held.get(TYPE_URL.endpoint)?.keys());
     this.#call = new GrpcTestStream(port, this.#identity, method, {
       message: (bytes) => this.#take(fromBinary(DeltaDiscoveryResponseSchema, bytes)),
-      ended: ({ details }) => this.#closing || this.#events.ended(details),
+      ended: ({ details }) => {
+        if (this.#closing) return;
+        this.#events.ended(details);
+        setTimeout(() => this.#closing || this.connect(port), retryAfter * (1 + Math.random()));
+      },
     });
     const node = create(NodeSchema, { id: "simulated", metadata: nodeToMetadata(this.#node) });
     this.#subscribe(TYPE_URL.cluster, ["*"], node);
