@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { Authority } from "../../ca/authority/authority.ts";
 import type { Condition, RbacConfig } from "../../routing/authorize/condition.ts";
 import { ClusterSlot } from "../../agent/config/shared_memory.ts";
+import { endpoints } from "./harness.ts";
+import { answer, Http2Backend } from "./http2_peer.ts";
 import { identity, Mesh, type MeshOptions, setSecrets, type Way } from "./mesh.ts";
 import { exchangeUntilEnd, RawBackend, RawConnection, until } from "./raw_sockets.ts";
 
@@ -16,8 +18,12 @@ interface Case {
   application?: (request: Request) => Response | Promise<Response>;
   /** Answers each request in the place of {@link application}; with `$CLOSE` at the end the connection ends too. */
   raw?: string;
+  /** The application speaks HTTP/2. */
+  http2?: boolean;
   /** What was seen, with a check that it is what the case is about. */
   run: (mesh: Mesh, backend: RawBackend | null) => Promise<unknown>;
+  /** Both sides keep to the socket pair on which they have met. */
+  staysOnSockets?: boolean;
   /** Requests that each side records. */
   recorded: { caller: number; receiver: number };
 }
@@ -69,6 +75,12 @@ const retry = {
   backOffMax: 1,
   avoidPreviousHosts: false,
   hostSelectionMaxAttempts: 1,
+};
+const tcp = {
+  statPrefix: "inbound",
+  clusters: [{ name: "inbound|9080||", weight: 1 }],
+  idleTimeout: 3_600_000,
+  maxConnectAttempts: 1,
 };
 const once = { caller: 1, receiver: 1 };
 
@@ -165,6 +177,24 @@ const cases: Case[] = [
     name: "no filter chain for the server name",
     options: { receiver: { chain: { serverNames: ["outbound_.1_._.other.default.svc.cluster.local"] } } },
     run: (mesh) => ask(mesh, /^HTTP\/1\.1 503 /),
+    recorded: { caller: 1, receiver: 0 },
+  },
+  {
+    name: "a receiver that agrees on no HTTP/2",
+    options: { receiver: { tls: { alpn: ["istio-http/1.1"] } } },
+    run: (mesh) => ask(mesh, /^HTTP\/1\.1 200 /),
+    staysOnSockets: true,
+    recorded: once,
+  },
+  {
+    name: "a receiver that passes on the bytes of HTTP/2",
+    options: {
+      receiver: { chain: { http: null, tcp } },
+      caller: { cluster: { http2: { maxConcurrentStreams: 100 } } },
+    },
+    http2: true,
+    run: (mesh) => ask(mesh, /^HTTP\/1\.1 200 [^]*of HTTP\/2/),
+    staysOnSockets: true,
     recorded: { caller: 1, receiver: 0 },
   },
   {
@@ -341,7 +371,8 @@ async function outcomeOf(testCase: Case, way: Way): Promise<Outcome> {
   const { options, recorded } = testCase;
   const accessLog = (name: string) => [{ path: `${directory}/${name}`, format: null, json }];
   using backend = testCase.raw === undefined ? null : rawBackend(testCase.raw);
-  const mesh = await Mesh.start(backend?.port ?? testCase.application ?? echo, {
+  using http2 = testCase.http2 ? new Http2Backend((message, peer) => answer(message, peer, 200, "of HTTP/2")) : null;
+  const mesh = await Mesh.start(backend?.port ?? http2?.port ?? testCase.application ?? echo, {
     ...options,
     way,
     caller: { ...options?.caller, listener: { accessLog: accessLog("caller") } },
@@ -359,6 +390,7 @@ async function outcomeOf(testCase: Case, way: Way): Promise<Outcome> {
     );
     const inProcess = mesh.proxy.clusterCounter(ClusterSlot.inProcessConnections);
     if (way === "over the wire") assert.equal(inProcess, 0);
+    else if (testCase.staysOnSockets) assert.equal(inProcess, 0);
     else if (recorded.receiver > 0) assert.ok(inProcess > 0, "a connection in process");
     const logs = {
       caller: await lines("caller", recorded.caller),
@@ -390,6 +422,76 @@ function rawBackend(answer: string): RawBackend {
     if (answer.endsWith("$CLOSE")) connection.close();
   });
 }
+
+/** Writes until nothing more is taken for a while; how much that was. */
+async function fill(connection: Deno.TcpConn): Promise<number> {
+  const block = new Uint8Array(1024 * 1024);
+  let sent = 0;
+  for (;;) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stalled = new Promise<null>((resolve) => timer = setTimeout(() => resolve(null), 1000));
+    const count = await Promise.race([connection.write(block).catch(() => null), stalled]);
+    clearTimeout(timer);
+    if (count === null) return sent;
+    sent += count;
+    assert.ok(sent < 64 * 1024 * 1024, "nothing holds up the sender");
+  }
+}
+
+Deno.test("in process: who reads nothing holds up who sends, and no other request", async () => {
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    if (connection.received.startsWith("GET /x")) {
+      await connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    } else if (connection.received.startsWith("GET /large")) {
+      await connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+      filled.push(await fill(connection.connection));
+    }
+  });
+  const filled: number[] = [];
+  await using mesh = await Mesh.start(backend.port, { way: "in process" });
+  const open = () => Deno.connect({ hostname: "127.0.0.1", port: mesh.outboundPort });
+  using reader = await open();
+  await reader.write(new TextEncoder().encode("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await until(() => filled.length === 1, "the application is held up");
+  await ask(mesh, /^HTTP\/1\.1 200 [^]*ok$/);
+  // Now it reads, and the application's bytes arrive.
+  const buffer = new Uint8Array(1024 * 1024);
+  for (let received = 0; received < filled[0];) received += await reader.read(buffer) ?? assert.fail("an end");
+  assert.equal(mesh.proxy.clusterCounter(ClusterSlot.connections), 1);
+  assert.equal(mesh.proxy.clusterCounter(ClusterSlot.inProcessConnections), 1);
+});
+
+Deno.test("in process: a drain lets what is in flight finish", async () => {
+  let answerNow = () => {};
+  const mayAnswer = new Promise<void>((resolve) => answerNow = resolve);
+  const mesh = await Mesh.start(async () => (await mayAnswer, new Response("whole")), { way: "in process" });
+  const asked = ask(mesh, /^HTTP\/1\.1 200 [^]*whole$/);
+  await until(() => mesh.backend.requests === 1, "the request");
+  const drained = mesh.proxy.threads.drain(30_000);
+  answerNow();
+  await asked;
+  await drained;
+  await mesh[Symbol.asyncDispose]();
+});
+
+Deno.test("in process: connections hold no descriptor, and end with their configuration", async () => {
+  const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  await using mesh = await Mesh.start(echo, { way: "in process", workers: 2 });
+  const before = descriptors();
+  await Promise.all(Array.from({ length: 40 }, () => ask(mesh, /^HTTP\/1\.1 200 /)));
+  // Those to the application are kept for its next request.
+  const application = mesh.proxy.clusterCounter(ClusterSlot.activeConnections, "inbound|9080||");
+  await until(() => descriptors() <= before + 2 * application, () => `${descriptors()} descriptors, ${before} before`);
+  const { proxy } = mesh;
+  assert.equal(
+    proxy.clusterCounter(ClusterSlot.inProcessConnections),
+    proxy.clusterCounter(ClusterSlot.connections),
+  );
+  await proxy.update({ proxy: "productpage", endpoints: [endpoints("backend", [])] });
+  await until(() => proxy.clusterCounter(ClusterSlot.activeConnections) === 0, "the end of all connections");
+  await ask(mesh, /^HTTP\/1\.1 503 /);
+});
 
 for (const testCase of cases) {
   Deno.test(`in process as over the wire: ${testCase.name}`, async () => {

@@ -4,6 +4,7 @@ import { formatSpiffeId } from "../../ca/spiffe/spiffe_id.ts";
 import { createCertificateSigningRequest } from "../../ca/x509/signing_request.ts";
 import type {
   ClusterConfig,
+  DownstreamTlsConfig,
   FilterChainConfig,
   HttpConnectionManagerConfig,
   ListenerConfig,
@@ -76,6 +77,7 @@ export interface MeshOptions {
   receiver?: {
     http?: Partial<HttpConnectionManagerConfig>;
     chain?: Partial<FilterChainConfig>;
+    tls?: Partial<DownstreamTlsConfig>;
     cluster?: Partial<ClusterConfig>;
     listener?: Partial<ListenerConfig>;
   };
@@ -145,6 +147,7 @@ export class Mesh implements AsyncDisposable {
                 requireClientCertificate: true,
                 alpn: ["h2", "istio-http/1.1"],
                 minimumVersion: "1.3",
+                ...receiver.tls,
               },
               http: connectionManager({ forwardClientCertDetails: "APPEND_FORWARD", ...receiver.http }),
               ...receiver.chain,
