@@ -8,7 +8,7 @@ import { translateResource } from "../discovery/translate_resource.ts";
 import { Resolver } from "../dns/resolver.ts";
 import type { NameServer } from "../dns/system_files.ts";
 import { WatchedNames } from "../dns/watched_names.ts";
-import { raiseOpenFileLimit } from "../sys/libc.ts";
+import { raiseOpenFileLimit, releaseFreedMemory } from "../sys/libc.ts";
 import { adminApp } from "./admin_app.ts";
 import type { AgentFile } from "./agent_file.ts";
 import { readAgentFile, watchAgentFile } from "./agent_file_source.ts";
@@ -139,6 +139,7 @@ class RunningAgent implements Agent {
     this.#identities.onChange(() => this.#sendSecrets());
     await this.#applyPlans(plans);
     this.#unready = null;
+    releaseFreedMemory();
     this.#unwatch = watchAgentFile(this.#options.configFile, () => this.#reload());
     log.info("running", { agent: this.#file.name, workloads: plans.length, threads: this.#options.workers });
   }
