@@ -92,10 +92,16 @@ export function processorTime(pid: number): number {
 
 /** Resident memory of a process and its descendants, in KiB. */
 export function residentMemory(pid: number): number {
-  return family(pid).reduce((sum, each) => {
-    const match = read(`/proc/${each}/status`).match(/^VmRSS:\s+(\d+) kB/m);
-    return sum + Number(match?.[1] ?? 0);
-  }, 0);
+  return statusSum(pid, /^VmRSS:\s+(\d+) kB/m);
+}
+
+/** Of {@link residentMemory} what is not a file's, in KiB. */
+export function anonymousMemory(pid: number): number {
+  return statusSum(pid, /^RssAnon:\s+(\d+) kB/m);
+}
+
+function statusSum(pid: number, line: RegExp): number {
+  return family(pid).reduce((sum, each) => sum + Number(read(`/proc/${each}/status`).match(line)?.[1] ?? 0), 0);
 }
 
 function family(pid: number): number[] {

@@ -15,6 +15,8 @@ export interface MeshOptions {
   workloadCertificateTtl?: string;
   /** Data threads of each agent; 1 by default. */
   workers?: number;
+  /** What runs the agents; the source by default. */
+  agentExecutable?: string;
 }
 
 export class Mesh implements AsyncDisposable {
@@ -84,7 +86,7 @@ export class Mesh implements AsyncDisposable {
       `--data-dir=${this.agentDir(machine.name)}`,
       `--workers=${this.options.workers ?? 1}`,
       ...flags,
-    ]);
+    ], this.options.agentExecutable);
     const before = this.agents.get(machine.name);
     if (before !== undefined) this.ended.push(before);
     this.agents.set(machine.name, child);
@@ -101,9 +103,10 @@ export class Mesh implements AsyncDisposable {
   }
 
   /** Nothing may start once the mesh is being taken down: nobody would end it. */
-  private start(name: string, args: string[]): ChildProcess {
+  private start(name: string, args: string[], executable?: string): ChildProcess {
     if (this.disposed) throw new Error(`${name} is not started: the mesh is being taken down`);
-    return startSkiff(name, args);
+    if (executable === undefined) return startSkiff(name, args);
+    return new ChildProcess(name, executable, args, { XDG_CACHE_HOME: this.directory });
   }
 
   async agentReady(machine: Machine, child: ChildProcess): Promise<void> {
