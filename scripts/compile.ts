@@ -90,7 +90,7 @@ async function bundle(entry: string, file: string): Promise<void> {
 
 /** One character beyond Latin-1 and V8 keeps the whole source at two bytes a character, in each thread that runs it. */
 function ascii(source: string): string {
-  return source.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return source.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function deno(args: string[]): Promise<{ success: boolean; said: string }> {
