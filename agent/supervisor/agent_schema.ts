@@ -12,6 +12,7 @@ import {
   locality,
   portNumber,
 } from "../../routing/istio/schema/names.ts";
+import { type ReadinessProbe, readinessProbe } from "../../routing/istio/schema/readiness_probe.ts";
 import { protocol } from "../../routing/istio/schema/service_entry.ts";
 import { portName } from "../../routing/istio/schema/workload_entry.ts";
 import type { AgentPorts } from "./agent_file.ts";
@@ -48,7 +49,7 @@ export interface WrittenWorkload {
   serviceAccount?: string;
   labels?: Record<string, string>;
   ports?: WrittenPort[];
-  probe?: WrittenProbe;
+  probe?: ReadinessProbe;
   localAddress?: string;
   process?: unknown;
   workloadGroup?: string;
@@ -60,24 +61,6 @@ export interface WrittenPort {
   port: number;
   protocol?: string;
   target?: string;
-}
-
-export interface WrittenProbe {
-  initialDelaySeconds?: number;
-  timeoutSeconds?: number;
-  periodSeconds?: number;
-  successThreshold?: number;
-  failureThreshold?: number;
-  httpGet?: {
-    path?: string;
-    port: number;
-    host?: string;
-    scheme?: "" | "HTTP" | "HTTPS";
-    httpHeaders?: { name: string; value?: string }[];
-  };
-  tcpSocket?: { host?: string; port: number };
-  exec?: { command: string[] };
-  grpc?: { port: number; service?: string };
 }
 
 export const defaultVipRange = "127.64.0.0/16";
@@ -92,36 +75,6 @@ function target(value: string): string | undefined {
   return parseTarget(value, 1) === undefined ? "be ADDRESS:PORT or unix:/path" : undefined;
 }
 
-/** A text rule: host to probe. */
-function probeHost(value: string): string | undefined {
-  return isAddress(value) ? undefined : hostName(value);
-}
-
-const seconds = integer(0, 86_400);
-
-const probe: Schema<WrittenProbe> = message<WrittenProbe>({
-  initialDelaySeconds: seconds,
-  timeoutSeconds: seconds,
-  periodSeconds: seconds,
-  successThreshold: integer(0, 1000),
-  failureThreshold: integer(0, 1000),
-  httpGet: message<NonNullable<WrittenProbe["httpGet"]>>({
-    path: string(),
-    port: required(portNumber),
-    host: string(probeHost),
-    scheme: enumeration("", "HTTP", "HTTPS"),
-    httpHeaders: list(message<{ name: string; value?: string }>({
-      name: required(string((name) => /^[-_A-Za-z0-9]+$/.test(name) ? undefined : "be a header name")),
-      value: string(),
-    })),
-  }),
-  tcpSocket: message<NonNullable<WrittenProbe["tcpSocket"]>>({ host: string(probeHost), port: required(portNumber) }),
-  exec: message<NonNullable<WrittenProbe["exec"]>>({
-    command: required(list(string(nonEmpty), { minimum: 1 })),
-  }),
-  grpc: message<NonNullable<WrittenProbe["grpc"]>>({ port: required(portNumber), service: string() }),
-}, (_, cursor) => exactlyOne(cursor, "httpGet", "tcpSocket", "exec", "grpc"));
-
 const port: Schema<WrittenPort> = object<WrittenPort>({
   name: string(portName),
   port: required(portNumber),
@@ -135,7 +88,7 @@ const workload: Schema<WrittenWorkload> = object<WrittenWorkload>({
   serviceAccount: string(dnsSubdomain),
   labels,
   ports: list(port),
-  probe,
+  probe: readinessProbe,
   localAddress: string(ipAddress),
   process: anything,
   workloadGroup: string(dnsSubdomain),

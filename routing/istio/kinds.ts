@@ -10,6 +10,7 @@ import { serviceEntry } from "./schema/service_entry.ts";
 import { sidecar } from "./schema/sidecar.ts";
 import { virtualService } from "./schema/virtual_service.ts";
 import { workloadEntry } from "./schema/workload_entry.ts";
+import { workloadGroup } from "./schema/workload_group.ts";
 
 export interface Kind {
   name: string;
@@ -33,7 +34,7 @@ export const kinds: readonly Kind[] = [
   { name: "Service", group: "", versions: ["v1"], spec: kubernetesService },
   { name: "Gateway", ...networking, spec: gateway },
   { name: "Sidecar", ...networking, spec: sidecar },
-  { name: "WorkloadGroup", ...networking, spec: null },
+  { name: "WorkloadGroup", ...networking, spec: workloadGroup },
   { name: "ProxyConfig", ...networking, versions: ["v1beta1"], spec: null },
   { name: "EnvoyFilter", ...networking, versions: ["v1alpha3"], spec: null },
   { name: "PeerAuthentication", ...security, spec: peerAuthentication },

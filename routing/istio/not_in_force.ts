@@ -68,7 +68,15 @@ const workloadEntry: NotInForce[] = [
   { field: "network" },
 ];
 
+const workloadGroup: NotInForce[] = [
+  { field: "metadata" },
+  { field: "template" },
+  { field: "probe" },
+];
+
 const serviceEntry: NotInForce[] = [
+  // A range cannot be listened on, and no proxy port is asked for one.
+  { field: "addresses[]", values: /\// },
   { field: "ports[].protocol", values: notServed },
   ...under("endpoints[]", workloadEntry),
 ];
@@ -87,6 +95,7 @@ const table: Record<string, NotInForce[]> = {
   Sidecar: sidecar,
   ServiceEntry: serviceEntry,
   WorkloadEntry: workloadEntry,
+  WorkloadGroup: workloadGroup,
   Service: service,
 };
 

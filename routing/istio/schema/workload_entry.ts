@@ -1,5 +1,5 @@
 /** WorkloadEntry, as a resource of its own and as an endpoint of a ServiceEntry. */
-import { map, message } from "../../yaml/collections.ts";
+import { type Fields, map, message } from "../../yaml/collections.ts";
 import { integer, type Schema, string } from "../../yaml/schema.ts";
 import type { WorkloadEntrySpec } from "../types.ts";
 import { hostName, isAddress, labels, locality, portNumber } from "./names.ts";
@@ -23,7 +23,7 @@ export function portName(value: string): string | undefined {
   return /^[A-Za-z0-9-]{1,62}$/.test(value) ? undefined : "be a port name (letters, digits, hyphens; 62 at most)";
 }
 
-export const workloadEntry: Schema<WorkloadEntrySpec> = message<WorkloadEntrySpec>({
+const fields: Fields<WorkloadEntrySpec> = {
   address: string(address),
   ports: map(portNumber, portName, { maximum: 128 }),
   labels,
@@ -31,7 +31,12 @@ export const workloadEntry: Schema<WorkloadEntrySpec> = message<WorkloadEntrySpe
   locality: string(locality),
   weight: integer(0, 2 ** 32 - 1),
   serviceAccount: string((value) => value.length <= 253 ? undefined : "have at most 253 characters"),
-}, ({ address }, cursor) => {
+};
+
+/** As a WorkloadGroup has it: without an address. */
+export const workloadEntryTemplate: Schema<WorkloadEntrySpec> = message<WorkloadEntrySpec>(fields);
+
+export const workloadEntry: Schema<WorkloadEntrySpec> = message<WorkloadEntrySpec>(fields, ({ address }, cursor) => {
   if (!cursor.has("address") && !cursor.has("network")) cursor.at("address").error("is required unless network is set");
   if (address?.startsWith(unixScheme) && cursor.has("ports")) {
     cursor.atKey("ports").error("a Unix socket has no ports: remove them");
