@@ -1,11 +1,10 @@
 /** The shape of agent.yaml as it is written. */
-import { exactlyOne, list, message, object, required } from "../../routing/yaml/collections.ts";
+import { list, object, required } from "../../routing/yaml/collections.ts";
 import type { Cursor } from "../../routing/yaml/cursor.ts";
-import { anything, enumeration, integer, nonEmpty, type Schema, string } from "../../routing/yaml/schema.ts";
+import { anything, enumeration, type Schema, string } from "../../routing/yaml/schema.ts";
 import {
   dnsLabel,
   dnsSubdomain,
-  hostName,
   isAddress,
   isSubnet,
   labels,
