@@ -85,6 +85,8 @@ const tcp = {
 const once = { caller: 1, receiver: 1 };
 
 let answered = 0;
+/** Where the application itself calls. */
+let outboundPort = 0;
 const cases: Case[] = [
   { name: "a request and its answer", run: (mesh) => ask(mesh, /^HTTP\/1\.1 200 /), recorded: once },
   {
@@ -310,6 +312,20 @@ const cases: Case[] = [
       return answers.length;
     },
     recorded: { caller: 50, receiver: 50 },
+  },
+  {
+    name: "an application that calls on, thirty deep",
+    application: async (request) => {
+      const depth = Number(request.headers.get("x-depth"));
+      if (depth === 0) return new Response("the end");
+      const answer = await fetch(`http://127.0.0.1:${outboundPort}/`, { headers: { "x-depth": String(depth - 1) } });
+      return new Response(await answer.text(), { status: answer.status });
+    },
+    run: (mesh) => {
+      outboundPort = mesh.outboundPort;
+      return ask(mesh, /^HTTP\/1\.1 200 [^]*the end$/, get.replace("X-Kind: a", "X-Depth: 30"));
+    },
+    recorded: { caller: 31, receiver: 31 },
   },
   {
     name: "rules that change judge what is on its way again",
