@@ -52,8 +52,8 @@ export function readOptions(args: string[]): BenchOptions {
   return {
     rounds: values.rounds === undefined ? (quick ? 1 : 3) : count("--rounds", values.rounds),
     seconds: values.seconds === undefined ? (quick ? 1 : 2) : count("--seconds", values.seconds),
-    rateSeconds: quick ? 1 : 3,
-    lowRateSeconds: quick ? 2 : 5,
+    rateSeconds: quick ? 1 : 2,
+    lowRateSeconds: quick ? 2 : 4,
     idleConnections: quick ? 1_000 : 10_000,
     connections: values.connections?.split(",").map((value) => count("--connections", value)) ??
       (quick ? [32] : [8, 32, 128]),
