@@ -2,6 +2,7 @@
 import { Http1ServerConnection } from "../decode/http1/server_connection.ts";
 import { Http2ServerConnection } from "../decode/http2/server_connection.ts";
 import { TcpRelay } from "../decode/tcp/tcp_relay.ts";
+import { TunneledRelay } from "../decode/tcp/tunneled_relay.ts";
 import { authorizeConnection, terminationDetails } from "../authorize/authorize.ts";
 import { recordDenied } from "../record/tcp.ts";
 import type { DownstreamLink } from "../downstream_stream.ts";
@@ -27,7 +28,9 @@ export function serve(
 function relay(thread: DataThread, socket: Socket, tls: TlsSession | null, link: DownstreamLink): void {
   const permit = authorizeConnection(link, thread);
   if (permit !== null) {
-    new TcpRelay(thread, socket, tls, link, permit);
+    const { tunneling } = link.chain.tcp;
+    if (tunneling === undefined) new TcpRelay(thread, socket, tls, link, permit);
+    else new TunneledRelay(thread, socket, tls, link, tunneling, permit);
     return;
   }
   tls?.close();

@@ -125,6 +125,14 @@ export interface TcpProxyConfig {
   maxConnectionDuration?: number;
   /** Hash policy by the caller's address; absent: none. */
   hashesSourceAddress?: boolean;
+  /** Set where connections go to the cluster inside HTTP requests. */
+  tunneling?: TunnelingConfig;
+}
+
+/** A request of CONNECT, or of POST to `/`, for `hostname` (`host:port`), whose bodies are what is relayed. */
+export interface TunnelingConfig {
+  hostname: string;
+  usePost: boolean;
 }
 
 export interface HttpConnectionManagerConfig {

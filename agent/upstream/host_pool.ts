@@ -12,7 +12,7 @@ import { type ConnectFailure, Connector, type ConnectOwner, isOutdated, type Ups
 import { Http1ClientConnection } from "./http1_client_connection.ts";
 import { Http2ClientConnection } from "./http2_client_connection.ts";
 import type { CallerAddresses } from "./proxy_protocol.ts";
-import type { UpstreamRequest } from "./upstream_request.ts";
+import { switchesProtocol, type UpstreamRequest } from "./upstream_request.ts";
 
 /** For how many names, or callers, one host has connections at a time, where these do not share any. */
 const maximumParts = 64;
@@ -91,14 +91,14 @@ export class HostPool implements ConnectOwner {
     this.#waiting.push(request);
     Atomics.add(this.#shared, slot + ClusterSlot.pendingRequests, 1);
     // A connection whose peer has not yet said what it takes may be the one for an upgrade.
-    if (request.upgrade === "" || this.#http2.every((connection) => connection.peer.received)) this.#connect();
+    if (!switchesProtocol(request) || this.#http2.every((connection) => connection.peer.received)) this.#connect();
     return true;
   }
 
   /** Whether HTTP/2 is there, but not for this request. */
   #goesByHttp1(request: UpstreamRequest): boolean {
     if (!this.#mayMultiplex) return false;
-    return (request.upgrade !== "" && this.#declinesUpgrades) ||
+    return (switchesProtocol(request) && this.#declinesUpgrades) ||
       (this.#cluster.config.usesDownstreamProtocol === true && !request.cameByHttp2);
   }
 
@@ -165,9 +165,9 @@ export class HostPool implements ConnectOwner {
     for (let i = 0; i < this.#waiting.length;) {
       const request = this.#waiting[i];
       const connection = this.#withRoom(request);
-      const declined = connection === null && request.upgrade !== "" && this.#declinesUpgrades;
+      const declined = connection === null && switchesProtocol(request) && this.#declinesUpgrades;
       if (connection === null && !declined) {
-        if (request.upgrade === "") return this.#connect();
+        if (!switchesProtocol(request)) return this.#connect();
         i++;
         continue;
       }

@@ -6,7 +6,7 @@ import type { Fields, ResponseHead } from "../decode/head.ts";
 import { parseResponseHead, ParseResult } from "../decode/http1/parse_head.ts";
 import { appendChunk, appendTrailers, lastChunk } from "../decode/http1/chunks.ts";
 import { ascii } from "../decode/characters.ts";
-import { appendUpgrade, upgradeOf } from "../decode/http1/upgrade.ts";
+import { appendUpgrade, CONNECT, upgradeOf } from "../decode/http1/upgrade.ts";
 import { keepsAlive } from "../decode/connection_options.ts";
 import type { MetricScope } from "../record/request_metrics.ts";
 import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../sys/socket.ts";
@@ -14,7 +14,7 @@ import { ByteQueue } from "../worker/buffers.ts";
 import { Connection } from "../worker/connection.ts";
 import type { UpstreamChannel } from "./connector.ts";
 import type { HostPool } from "./host_pool.ts";
-import type { UpstreamRequest } from "./upstream_request.ts";
+import { switchesProtocol, type UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream_stream.ts";
 
 enum State {
@@ -88,7 +88,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
     else if (request.bodyKind === BodyKind.length) {
       appendContentLength(out, request.bodyLength);
       out.appendAll(emptyLine);
-    } else if (request.bodyKind === BodyKind.tunnel) appendUpgrade(out, request.upgrade);
+    } else if (switchesProtocol(request)) appendUpgrade(out, request.upgrade);
     else out.appendAll(expectsBody(request.head) ? noBody : emptyLine);
     if (request.body.length > 0) this.sendData(request.body.bytes, request.body.start, request.body.length);
     if (request.trailers !== null) this.sendTrailers(request.trailers);
@@ -182,6 +182,7 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   #onHead(): boolean {
     const { status, fields } = this.#head;
     if (status === 101) return this.#switchProtocols();
+    if (status >= 200 && status < 300 && this.#request!.upgrade === CONNECT) return this.#openTunnel();
     // Interim responses are for this hop; `Expect` has been answered by the proxy.
     if (status < 200) return ++this.#interims <= maximumInterims;
     this.#interims = 0;
@@ -201,9 +202,13 @@ export class Http1ClientConnection extends Connection implements UpstreamStream,
   #switchProtocols(): boolean {
     const request = this.#request!;
     if (request.upgrade === "" || upgradeOf(this.#head.fields) !== request.upgrade) return false;
+    return this.#openTunnel();
+  }
+
+  #openTunnel(): boolean {
     this.#body.startTunnel();
     this.#state = State.body;
-    request.onResponseHead(this.#head, this.#body);
+    this.#request!.onResponseHead(this.#head, this.#body);
     return true;
   }
 

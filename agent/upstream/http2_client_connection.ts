@@ -6,7 +6,7 @@ import type { UpstreamChannel } from "./connector.ts";
 import { Keepalive } from "./http2_keepalive.ts";
 import { Http2ClientStream } from "./http2_client_stream.ts";
 import type { HostPool } from "./host_pool.ts";
-import type { UpstreamRequest } from "./upstream_request.ts";
+import { switchesProtocol, type UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink } from "./upstream_stream.ts";
 
 const lastStreamNumber = 0x7fffffff;
@@ -54,7 +54,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> im
 
   /** Whether this request can be given to it now: one for another protocol only where the peer says that it takes such. */
   takes(request: UpstreamRequest): boolean {
-    return this.#hasRoom && (request.upgrade === "" || this.peer.takesExtendedConnect);
+    return this.#hasRoom && (!switchesProtocol(request) || this.peer.takesExtendedConnect);
   }
 
   /** Sends a request; its answer goes to `request`. There must be room. */

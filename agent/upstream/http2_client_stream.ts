@@ -6,11 +6,12 @@ import type { Fields, ResponseHead } from "../decode/head.ts";
 import { appendLines } from "../decode/http2/header_block.ts";
 import { ErrorCode } from "../decode/http2/protocol.ts";
 import { Http2Stream } from "../decode/http2/stream.ts";
+import { CONNECT } from "../decode/http1/upgrade.ts";
 import type { HeaderSink } from "../decode/hpack/header_sink.ts";
 import { admitTrailers, keepTrailers } from "../decode/trailers.ts";
 import type { Http2ClientConnection } from "./http2_client_connection.ts";
 import { maximumInterims } from "./http1_client_connection.ts";
-import type { UpstreamRequest } from "./upstream_request.ts";
+import { switchesProtocol, type UpstreamRequest } from "./upstream_request.ts";
 import type { UpstreamLink, UpstreamStream } from "./upstream_stream.ts";
 
 const hostField = "\r\nhost: ".length;
@@ -59,11 +60,14 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     const hostStart = lineEnd + hostField;
     let hostEnd = hostStart;
     while (bytes[hostEnd] !== CR) hostEnd++;
-    if (request.upgrade === "") encoder.encodeMethod(block, bytes, start, methodEnd);
-    else encoder.encodeExtendedConnect(block, request.upgrade);
-    // As Istio has Envoy do it: what this hop is, not what the caller's was.
-    encoder.encodeScheme(block, this.connection.channel.tls === null ? "http" : "https");
-    encoder.encodePath(block, bytes, methodEnd + 1, lineEnd - version);
+    if (switchesProtocol(request)) encoder.encodeExtendedConnect(block, request.upgrade);
+    else encoder.encodeMethod(block, bytes, start, methodEnd);
+    // A CONNECT has an authority only (RFC 9113 §8.5).
+    if (request.upgrade !== CONNECT) {
+      // As Istio has Envoy do it: what this hop is, not what the caller's was.
+      encoder.encodeScheme(block, this.connection.channel.tls === null ? "http" : "https");
+      encoder.encodePath(block, bytes, methodEnd + 1, lineEnd - version);
+    }
     encoder.encodeAuthority(block, bytes, hostStart, hostEnd);
     appendLines(encoder, block, request.head, hostEnd + 2);
     const lines = thread.headerLines;

@@ -1,4 +1,5 @@
 /** What a connection to an upstream host asks of, and tells to, the request it carries. */
+import { CONNECT } from "../decode/http1/upgrade.ts";
 import type { Fields, ResponseHead } from "../decode/head.ts";
 import type { ByteQueue } from "../worker/buffers.ts";
 import type { BodyFraming } from "../downstream_stream.ts";
@@ -17,6 +18,11 @@ export interface UpstreamSource {
   withdraw(request: UpstreamRequest): boolean;
 }
 
+/** Whether the request is for another protocol, which over HTTP/2 is an extended CONNECT (RFC 8441). */
+export function switchesProtocol({ upgrade }: UpstreamRequest): boolean {
+  return upgrade !== "" && upgrade !== CONNECT;
+}
+
 export interface UpstreamRequest {
   /** Request line and headers as HTTP/1.1, without framing headers and without the empty line at the end. */
   readonly head: ByteQueue;
@@ -24,7 +30,7 @@ export interface UpstreamRequest {
   readonly body: ByteQueue;
   /** Trailers received and kept; on an attempt they go behind {@link body}. `null`: none. */
   readonly trailers: Fields | null;
-  /** What the caller wants to switch to, in lower case (the body is then a `tunnel`); empty: nothing. */
+  /** What the caller wants to switch to, in lower case (the body is then a `tunnel`), or {@link CONNECT}; empty: nothing. */
   readonly upgrade: string;
   /** Framing of the request's body: one of `BodyKind`. */
   readonly bodyKind: number;

@@ -5,6 +5,7 @@ import type { Mesh, Service } from "../mesh.ts";
 import { HostTable } from "./host_table.ts";
 import { ListToken, listToken } from "./intern.ts";
 import { selects } from "./labels.ts";
+import { shapesConnections } from "./tcp_proxy.ts";
 import { exportBreadth, exportedTo } from "./visibility.ts";
 
 /** The client: what of a workload decides which rules it follows. */
@@ -36,6 +37,9 @@ export class DestinationRuleIndex {
   /** Whether some rule is for selected workloads only, so that clients of one namespace may differ. */
   readonly selective: boolean = false;
 
+  /** Whether some rule shapes connections that are relayed as they are. */
+  readonly shapesConnections: boolean;
+
   /** @param rules in order of precedence */
   constructor(mesh: Mesh, rules: readonly DestinationRule[]) {
     this.#rootNamespace = mesh.settings.rootNamespace;
@@ -48,6 +52,9 @@ export class DestinationRuleIndex {
       this.#byHost.add(host, rule);
       if (rule.spec.workloadSelector !== undefined) this.selective = true;
     }
+    this.shapesConnections = rules.some(({ spec: { trafficPolicy: policy } }) =>
+      policy !== undefined && [policy, ...policy.portLevelSettings ?? []].some(shapesConnections)
+    );
   }
 
   /**

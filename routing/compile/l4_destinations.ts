@@ -5,6 +5,7 @@ import { clusterName } from "../xds/names.ts";
 import type { Client } from "./destination_rules.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import { weightedTcpProxy } from "./tcp_proxy.ts";
+import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
 
 export interface L4Context {
   index: MeshIndex;
@@ -15,6 +16,16 @@ export interface L4Context {
   hostname(host: string): string;
   /** `place`: `[0].destination.host`, below the list of destinations. */
   warn(place: string, message: string): void;
+}
+
+/** As in Istio the first destination's, and its subset's where it is the only one. */
+function policyOf(route: readonly RouteDestination[], { index, client, port, hostname }: L4Context): EffectivePolicy {
+  const [{ destination }] = route;
+  const service = index.service(hostname(destination.host), client);
+  if (service === undefined) return {};
+  const { trafficPolicy, subsets } = index.rulesFor(service, client);
+  const subset = route.length === 1 ? subsets.get(destination.subset ?? "")?.subset.trafficPolicy : undefined;
+  return effectivePolicy(trafficPolicy, subset, destination.port?.number ?? port);
 }
 
 /** The TCP proxy to the destinations. To one that does not exist connections are closed. */
@@ -38,5 +49,5 @@ export function destinationsFilter(route: readonly RouteDestination[], context: 
     }
     return [{ name: clusterName("outbound", target, subset, hostname), weight: weight || 1 }];
   });
-  return weightedTcpProxy(clusters, clusters[0].name, index.mesh.settings);
+  return weightedTcpProxy(clusters, clusters[0].name, index.mesh.settings, policyOf(route, context));
 }

@@ -9,6 +9,7 @@ import {
   FilterChainSchema,
 } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { clusterName } from "../xds/names.ts";
 import { inRange } from "./address_range.ts";
 import type { Client } from "./destination_rules.ts";
 import { tlsInspector } from "./inbound.ts";
@@ -16,6 +17,8 @@ import { destinationsFilter } from "./l4_destinations.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import { isHttp } from "./protocol.ts";
 import { sourceMatches } from "./routes.ts";
+import { shapesConnections, tcpProxy } from "./tcp_proxy.ts";
+import { effectivePolicy } from "./traffic_policy.ts";
 import { virtualAddresses } from "./virtual_addresses.ts";
 import { MESH_GATEWAY } from "./virtual_services.ts";
 import type { Warn } from "./warning.ts";
@@ -28,7 +31,7 @@ interface DialledPort {
 }
 
 /**
- * The listeners among `listeners` that rules give other filter chains than the service's own cluster, by name.
+ * The listeners among `listeners` that rules give other filter chains than the service's own, by name.
  *
  * Of the first rule with a route that applies to the client: where the port is TLS, a chain for each match on server
  * names, else the first TCP route. As in Istio, beside TLS routes a name that none of them has is refused.
@@ -44,7 +47,7 @@ export function routedListeners(
   warn: Warn,
 ): Map<string, Listener> {
   const routed = new Map<string, Listener>();
-  if (!index.virtualServices.hasL4Routes) return routed;
+  if (!index.virtualServices.hasL4Routes && !index.destinationRules.shapesConnections) return routed;
   const { services } = index.view(client);
   const addresses = virtualAddresses(services, range);
   const taken = new Set<string>();
@@ -55,10 +58,13 @@ export function routedListeners(
         const listener = listeners.get(name);
         if (listener === undefined || taken.has(name)) continue;
         taken.add(name);
-        if (isHttp(port.protocol)) continue;
-        const filterChains = chainsOf({ service, port, address }, index, client, warn);
+        // Where nobody says what a port speaks it is relayed as it comes, but rules for TCP are not for it.
+        const isRelayed = !isHttp(port.protocol);
+        if (!isRelayed && port.protocol !== "UNSPECIFIED") continue;
+        const ruled = isRelayed ? chainsOf({ service, port, address }, index, client, warn) : [];
+        const filterChains = ruled.length > 0 ? ruled : shapedChain(service, port, index, client);
         if (filterChains.length === 0) continue;
-        const listenerFilters = isTls(port) ? [tlsInspector] : [];
+        const listenerFilters = ruled.length > 0 && isTls(port) ? [tlsInspector] : [];
         routed.set(name, create(ListenerSchema, { ...listener, listenerFilters, filterChains }));
       }
     }
@@ -73,6 +79,14 @@ function chainsOf(dialled: DialledPort, index: MeshIndex, client: Client, warn: 
     if (chains.length > 0) return chains;
   }
   return [];
+}
+
+/** To the service itself, where the client's DestinationRule says something of connections; empty: it does not. */
+function shapedChain(service: Service, port: ServicePort, index: MeshIndex, client: Client): FilterChain[] {
+  const policy = effectivePolicy(index.rulesFor(service, client).trafficPolicy, undefined, port.number);
+  if (!shapesConnections(policy)) return [];
+  const name = clusterName("outbound", port.number, "", service.hostname);
+  return [create(FilterChainSchema, { filters: [tcpProxy(name, index.mesh.settings, policy)] })];
 }
 
 function isTls({ protocol }: ServicePort): boolean {

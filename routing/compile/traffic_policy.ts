@@ -17,6 +17,7 @@ export interface EffectivePolicy {
   tls?: ClientTLSSettings;
   retryBudget?: RetryBudget;
   proxyProtocol?: TrafficPolicy["proxyProtocol"];
+  tunnel?: TrafficPolicy["tunnel"];
 }
 
 /**
@@ -36,6 +37,7 @@ export function effectivePolicy(
     ...policy,
     retryBudget: subset?.retryBudget ?? rule?.retryBudget,
     proxyProtocol: subset?.proxyProtocol ?? rule?.proxyProtocol,
+    tunnel: subset?.tunnel ?? rule?.tunnel,
   };
 }
 

@@ -55,7 +55,6 @@ const sidecar: NotInForce[] = [
 const wholePolicy: NotInForce[] = [
   ...trafficPolicy,
   ...under("portLevelSettings[]", trafficPolicy),
-  { field: "tunnel" },
   { field: "retryBudget.budgetInterval", values: /[1-9]/ },
 ];
 

@@ -252,6 +252,7 @@ Deno.test("an extended CONNECT passes from HTTP/2 to HTTP/2, and each side may e
   }
   await until(() => proxy.recorded()["101 -"] === 2, () => JSON.stringify(proxy.recorded()));
   const got = [...backend.peers[0].messages.values()];
+  await until(() => got.every((message) => message.complete), "the last words");
   assert.deepEqual(got.map((message) => message.text), ["last words", "last words"]);
   assert.ok(got.every((message) => message.reset === null && message.complete));
 });

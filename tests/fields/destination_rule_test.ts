@@ -125,10 +125,29 @@ const aboveAllPorts: Short[] = [
   ["retryBudget.percent", "retryBudget: { percent: 77 }", `"budgetPercent":{"value":77}`],
   ["retryBudget.minRetryConcurrency", "retryBudget: { minRetryConcurrency: 77 }", `"minRetryConcurrency":77`],
   ["retryBudget.budgetInterval", "retryBudget: { percent: 77, budgetInterval: 77ms }", notInForce],
-  ["tunnel.protocol", "tunnel: { protocol: POST, targetHost: a.example.com, targetPort: 443 }", notInForce],
-  ["tunnel.targetHost", "tunnel: { targetHost: a.example.com, targetPort: 443 }", notInForce],
-  ["tunnel.targetPort", "tunnel: { targetHost: a.example.com, targetPort: 443 }", notInForce],
 ];
+
+const tunnel = "{ tunnel: { protocol: POST, targetHost: a.example.com, targetPort: 443 } }";
+
+/** Only connections that are relayed as they are go through tunnels. */
+const tunnels: Row[] = Object.entries({
+  protocol: `"usePost":true`,
+  targetHost: `"hostname":"a.example.com:443"`,
+  targetPort: `"hostname":"a.example.com:443"`,
+}).flatMap(([field, fragment]) => [
+  row(`trafficPolicy.tunnel.${field}`, `{ host: db, trafficPolicy: ${tunnel} }`, fragment),
+  row(
+    `subsets[].trafficPolicy.tunnel.${field}`,
+    `{ host: db, subsets: [{ name: v1, labels: { version: v1 }, trafficPolicy: ${tunnel} }] }`,
+    fragment,
+    `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: db }
+spec: { hosts: [db], tcp: [{ route: [{ destination: { host: db, subset: v1 } }] }] }
+`,
+  ),
+]);
 
 /** A route to the subset v1: a subset's policy is looked at only when a route names it. */
 const toSubset = `
@@ -171,6 +190,7 @@ fieldTests({
       at("trafficPolicy.", "trafficPolicy: { ", " }", "")(short),
       at("subsets[].trafficPolicy.", subset, " } }]", toSubset)(short),
     ]),
+    ...tunnels,
     ...everywhere.flatMap((short) => [
       at(
         "trafficPolicy.portLevelSettings[].",

@@ -21,7 +21,15 @@ export function tcpProxy(filter: TcpProxy, place: Place): TcpProxyConfig {
     place.field("hash_policy").item(index).require(policySpecifier.case === "sourceIp", "want source_ip");
     return policySpecifier;
   });
+  const tunneling = filter.tunnelingConfig;
+  if (tunneling !== undefined) {
+    place.field("tunneling_config.hostname").require(
+      /^[A-Za-z0-9._-]+:\d+$|^\[[0-9A-Fa-f:.]+\]:\d+$/.test(tunneling.hostname),
+      "want HOST:PORT",
+    );
+  }
   return {
+    ...(tunneling === undefined ? {} : { tunneling: { hostname: tunneling.hostname, usePost: tunneling.usePost } }),
     ...(life > 0 ? { maxConnectionDuration: life } : {}),
     ...(hashPolicies.length > 0 ? { hashesSourceAddress: true } : {}),
     statPrefix: filter.statPrefix,

@@ -220,7 +220,7 @@ export class TcpRelay implements ConnectOwner, RelayOwner, DownstreamConnection,
 }
 
 /** One of the clusters, in proportion to weight. */
-function chooseCluster(clusters: TcpProxyConfig["clusters"]): string {
+export function chooseCluster(clusters: TcpProxyConfig["clusters"]): string {
   if (clusters.length === 1) return clusters[0].name;
   let left = Math.random() * clusters.reduce((sum, { weight }) => sum + weight, 0);
   for (const { name, weight } of clusters) {

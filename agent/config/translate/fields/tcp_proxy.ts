@@ -4,6 +4,7 @@ import {
   HashPolicySchema,
 } from "../../../../routing/xds/gen/envoy/type/v3/hash_policy_pb.ts";
 import {
+  TcpProxy_TunnelingConfigSchema,
   TcpProxy_WeightedCluster_ClusterWeightSchema,
   TcpProxy_WeightedClusterSchema,
   TcpProxySchema,
@@ -13,8 +14,9 @@ import { message } from "./message_fields.ts";
 export const tcpProxyFields = [
   message(
     TcpProxySchema,
-    "stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts hash_policy max_downstream_connection_duration",
+    "stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts hash_policy max_downstream_connection_duration tunneling_config",
   ),
+  message(TcpProxy_TunnelingConfigSchema, "hostname use_post"),
   message(HashPolicySchema, "source_ip"),
   message(HashPolicy_SourceIpSchema, ""),
   message(TcpProxy_WeightedClusterSchema, "clusters"),
