@@ -1,5 +1,6 @@
 /** Ejecting a host, by whichever thread found it wanting: its place in shared memory tells all threads. */
 import type { OutlierDetectionConfig } from "../config/model.ts";
+import type { Cluster, Host } from "./cluster.ts";
 import { ClusterSlot, HostSlot } from "../config/shared_memory.ts";
 
 export interface EjectionTarget {
@@ -37,6 +38,13 @@ export function ejectHost(
   Atomics.store(shared, hostSlot + HostSlot.ejected, 1);
   Atomics.add(shared, clusterSlot + ClusterSlot.healthVersion, 1);
   return duration;
+}
+
+/** The host has passed an active health check: its ejection, if there is one, ends with the main thread's next sweep. */
+export function endEjection({ shared, config }: Cluster, { slot }: Host): void {
+  const { outlierDetection } = config;
+  if (outlierDetection === null || outlierDetection.healthCheckUnejects === false) return;
+  if (Atomics.load(shared, slot + HostSlot.ejected) === 1) Atomics.store(shared, slot + HostSlot.ejectedUntil, 0);
 }
 
 /** Whether a detector's finding leads to an ejection: in so many percent of the cases. */

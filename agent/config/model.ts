@@ -549,6 +549,8 @@ export interface OutlierDetectionConfig {
   maxEjectionTimeJitter?: number;
   /** Whether one host may be ejected whatever {@link maxEjectionPercent} says; absent: it may. */
   alwaysEjectOneHost?: boolean;
+  /** Whether an ejected host comes back as soon as it passes its active health check; absent: it does. */
+  healthCheckUnejects?: boolean;
   /** Hosts that succeed less often than the others; absent: off. */
   successRate?: EnforcedPercent & { minimumHosts: number; requestVolume: number; stdevFactor: number };
   /** Hosts that fail too often; absent: off. */

@@ -7,13 +7,15 @@ export interface HealthCheckConfig {
       /** Empty: the cluster's name. */
       host: string;
       path: string;
+      /** Header lines beside the host, each with its end of line. */
+      headerLines: string;
       /** From `start` up to but without `end`. */
       expectedStatuses: { start: number; end: number }[];
       /** Statuses that count as no answer does: only several in a row make a host unhealthy. */
       retriableStatuses: { start: number; end: number }[];
     }
     /** `authority` empty: the cluster's name. `service` empty: the server as a whole. */
-    | { kind: "grpc"; service: string; authority: string }
+    | { kind: "grpc"; service: string; authority: string; headerLines: string }
     /** Bytes that are sent, and blocks of which all must come, in this order; none: a connection is enough. */
     | { kind: "tcp"; send: number[]; receive: number[][] };
   /** Port that is asked; absent: the endpoint's own. An endpoint's goes before it. */

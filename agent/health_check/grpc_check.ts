@@ -27,7 +27,7 @@ export class GrpcCheck extends PooledCheck {
     super(host, done);
     this.head.appendText(
       `POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: ${config.authority || this.defaultAuthority}\r\n` +
-        "content-type: application/grpc\r\nte: trailers\r\nuser-agent: skiff/HC\r\n" +
+        "content-type: application/grpc\r\nte: trailers\r\n" + config.headerLines +
         `grpc-timeout: ${formatGrpcTimeout(timeout)}\r\n`,
     );
     const message = healthCheckRequest(config.service);

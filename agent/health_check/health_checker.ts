@@ -5,6 +5,7 @@
 import { type Cluster, Host } from "../balance/cluster.ts";
 import type { HealthCheckConfig } from "./config.ts";
 import { ActiveHealth, ClusterSlot, HostSlot } from "../config/shared_memory.ts";
+import { endEjection } from "../balance/ejection.ts";
 import { Timer } from "../worker/timer_wheel.ts";
 import { type Check, startCheck } from "./checks.ts";
 import { type CheckResult, HealthState } from "./health_state.ts";
@@ -86,6 +87,7 @@ class Session {
 
   #onResult(result: CheckResult): void {
     const changed = this.#state.take(result);
+    if (result === "passed") endEjection(this.cluster, this.host);
     if (changed) this.#publish();
     this.cluster.thread.loop.setTimer(this.#timer, this.#interval(result, changed));
   }

@@ -16,7 +16,7 @@ export class HttpCheck extends PooledCheck {
     this.#config = config;
     this.isHead = config.method === "HEAD";
     const authority = config.host || this.defaultAuthority;
-    this.head.appendText(`${config.method} ${config.path} HTTP/1.1\r\nhost: ${authority}\r\nuser-agent: skiff/HC\r\n`);
+    this.head.appendText(`${config.method} ${config.path} HTTP/1.1\r\nhost: ${authority}\r\n${config.headerLines}`);
     this.send();
   }
 

@@ -5,6 +5,8 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { ClusterSchema } from "../../routing/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { translateCluster } from "../../agent/config/translate/cluster.ts";
 import { message } from "../../agent/config/translate/testdata/envoy_json.ts";
+import { Http2Backend } from "./http2_peer.ts";
+import { RawBackend, until as met } from "./raw_sockets.ts";
 import { Backend, endpoint, endpoints, freePort, listener, route, routes, TestProxy } from "./harness.ts";
 
 const times = {
@@ -19,10 +21,12 @@ const times = {
 class Checked extends Backend {
   readonly checks: { method: string; host: string | null }[] = [];
   health = 200;
+  /** Of everything else. */
+  status = 200;
 
   constructor(name: string) {
     super((request) => {
-      if (new URL(request.url).pathname !== "/healthz") return new Response(name);
+      if (new URL(request.url).pathname !== "/healthz") return new Response(name, { status: this.status });
       this.checks.push({ method: request.method, host: request.headers.get("host") });
       return new Response(null, { status: this.health });
     });
@@ -96,6 +100,73 @@ Deno.test("what counts as healthy is for the check to say", async () => {
   while (b.checks.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal(await answers(url), "a");
   assert.equal(a.checks[0].method, "HEAD");
+});
+
+Deno.test("checks carry the headers that their configuration adds, without those that it removes", async () => {
+  const heads: string[] = [];
+  using backend = new RawBackend(async (connection) => {
+    await connection.until(/\r\n\r\n/);
+    heads.push(connection.received);
+    await connection.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    connection.close();
+  });
+  const header = (key: string, value: string) => ({ header: { key, value } });
+  const { proxy } = await start([backend.port], {
+    httpHealthCheck: {
+      path: "/healthz",
+      host: "health.example",
+      requestHeadersToAdd: [header("x-probe", "one"), header("x-probe", "two")],
+      requestHeadersToRemove: ["User-Agent"],
+    },
+  });
+  await using _ = proxy;
+  await met(() => heads.length > 0, "a check");
+  assert.equal(heads[0], "GET /healthz HTTP/1.1\r\nhost: health.example\r\nx-probe: one\r\nx-probe: two\r\n\r\n");
+
+  using grpc = new Http2Backend();
+  const optionsName = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  const { proxy: other } = await start([grpc.port], {
+    grpcHealthCheck: { initialMetadata: [header("x-probe", "three")] },
+  }, {
+    typedExtensionProtocolOptions: {
+      [optionsName]: {
+        "@type": `type.googleapis.com/${optionsName}`,
+        explicitHttpConfig: { http2ProtocolOptions: {} },
+      },
+    },
+  });
+  await using __ = other;
+  await met(() => grpc.requests > 0, "a check");
+  const [message] = grpc.peers[0].messages.values();
+  assert.equal(message.field("x-probe"), "three");
+  assert.equal(message.field("user-agent"), "skiff/HC");
+});
+
+Deno.test("an ejected host comes back when it passes its check, unless that is switched off", async () => {
+  for (const unejects of [true, false]) {
+    await using a = new Checked("a");
+    const { proxy, url } = await start([a.port], { httpHealthCheck: { path: "/healthz" } }, {
+      outlierDetection: {
+        consecutive5xx: 1,
+        baseEjectionTime: "600s",
+        maxEjectionTime: "600s",
+        successfulActiveHealthCheckUnejectHost: unejects,
+      },
+    });
+    await using _ = proxy;
+    await until(url, "a");
+    a.status = 500;
+    await (await fetch(url)).body?.cancel();
+    a.status = 200;
+    assert.equal((await fetch(url).then(async (answer) => (await answer.text(), answer))).status, 503);
+    const checks = a.checks.length;
+    if (unejects) await until(url, "a");
+    else {
+      await met(() => a.checks.length > checks + 2, "more checks");
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      assert.equal(await answers(url), "503");
+    }
+  }
 });
 
 Deno.test("only one data thread checks", async () => {

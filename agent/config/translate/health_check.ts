@@ -1,5 +1,5 @@
 /** Active health checks, with Envoy's defaults. */
-import { RequestMethod } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
+import { type HeaderValueOption, RequestMethod } from "../../../routing/xds/gen/envoy/config/core/v3/base_pb.ts";
 import type {
   HealthCheck,
   HealthCheck_HttpHealthCheck,
@@ -8,10 +8,13 @@ import type {
 } from "../../../routing/xds/gen/envoy/config/core/v3/health_check_pb.ts";
 import type { Int64Range } from "../../../routing/xds/gen/envoy/type/v3/range_pb.ts";
 import type { HealthCheckConfig } from "../../health_check/config.ts";
+import { headerAdditions } from "./header_mutation.ts";
 import type { Place } from "./unsupported.ts";
 import { milliseconds, positiveMilliseconds } from "./values.ts";
 
 const largestPayload = 1024;
+
+const userAgent = { name: "user-agent", value: "skiff/HC" };
 
 const methods: Partial<Record<RequestMethod, string>> = {
   [RequestMethod.METHOD_UNSPECIFIED]: "GET",
@@ -81,7 +84,13 @@ function kind({ healthChecker }: HealthCheck, http2: boolean, place: Place): Hea
       at.require(http2, "want a cluster with http2_protocol_options");
       at.field("service_name").require(new TextEncoder().encode(serviceName).length < 126, "want at most 125 bytes");
       at.field("authority").require(/^[\x21-\x7e]*$/.test(authority), "want a host without blanks");
-      return { kind: "grpc", service: serviceName, authority };
+      const { initialMetadata } = healthChecker.value;
+      return {
+        kind: "grpc",
+        service: serviceName,
+        authority,
+        headerLines: headerLines(initialMetadata, [], at.field("initial_metadata")),
+      };
     }
     default:
       return place.refuse("want an http_health_check, a tcp_health_check or a grpc_health_check");
@@ -89,7 +98,7 @@ function kind({ healthChecker }: HealthCheck, http2: boolean, place: Place): Hea
 }
 
 function http(check: HealthCheck_HttpHealthCheck, place: Place): HealthCheckConfig["check"] {
-  const { host, path } = check;
+  const { host, path, requestHeadersToAdd, requestHeadersToRemove } = check;
   place.field("path").require(/^\/[\x21-\x7e]*$/.test(path), "want a path that begins with / and has no blanks");
   place.field("host").require(/^[\x21-\x7e]*$/.test(host), "want a host without blanks");
   const method = methods[check.method];
@@ -100,9 +109,22 @@ function http(check: HealthCheck_HttpHealthCheck, place: Place): HealthCheckConf
     method,
     host,
     path,
+    headerLines: headerLines(requestHeadersToAdd, requestHeadersToRemove, place.field("request_headers_to_add")),
     expectedStatuses: expected.length > 0 ? expected : [{ start: 200, end: 201 }],
     retriableStatuses: ranges(check.retriableStatuses, place.field("retriable_statuses")),
   };
+}
+
+/** What checks send of headers beside the host. A check is nobody's request, so values are as they stand. */
+function headerLines(add: HeaderValueOption[], remove: readonly string[], place: Place): string {
+  const additions = headerAdditions(add, place);
+  additions.forEach(({ name, format }, index) => {
+    place.item(index).field("header.key").require(!name.startsWith(":") && name !== "host", "cannot be set here");
+    place.item(index).field("header.value").require(format === undefined, "want a value without operators");
+  });
+  const isReplaced = additions.some(({ name, mode }) => name === userAgent.name && mode === "overwrite");
+  const own = isReplaced || remove.some((name) => name.toLowerCase() === userAgent.name) ? [] : [userAgent];
+  return [...own, ...additions].map(({ name, value }) => `${name}: ${value}\r\n`).join("");
 }
 
 function tcp({ send, receive }: HealthCheck_TcpHealthCheck, place: Place): HealthCheckConfig["check"] {

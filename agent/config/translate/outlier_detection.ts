@@ -75,6 +75,7 @@ export function outlierDetection(
     ...(isPart(enforcingLocal) && { enforcingConsecutiveLocalOriginFailure: enforcingLocal }),
     ...(jitter > 0 && { maxEjectionTimeJitter: jitter }),
     ...(detection.alwaysEjectOneHost === false && { alwaysEjectOneHost: false }),
+    ...(detection.successfulActiveHealthCheckUnejectHost === false && { healthCheckUnejects: false }),
     ...(isOn(successRate) && { successRate }),
     ...(isOn(failurePercentage) && { failurePercentage }),
   };

@@ -104,10 +104,13 @@ export const clusterFields = [
         "only changes what checks cost: HTTP checks share the cluster's connections, TCP ones close theirs",
     },
   ),
-  message(HealthCheck_HttpHealthCheckSchema, "host path expected_statuses retriable_statuses method"),
+  message(
+    HealthCheck_HttpHealthCheckSchema,
+    "host path expected_statuses retriable_statuses method request_headers_to_add request_headers_to_remove",
+  ),
   message(HealthCheck_TcpHealthCheckSchema, "send receive"),
   message(HealthCheck_PayloadSchema, "text binary"),
-  message(HealthCheck_GrpcHealthCheckSchema, "service_name authority"),
+  message(HealthCheck_GrpcHealthCheckSchema, "service_name authority initial_metadata"),
   message(Int64RangeSchema, "start end"),
   message(CircuitBreakersSchema, "thresholds"),
   message(
@@ -123,7 +126,7 @@ export const clusterFields = [
      consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate
      enforcing_failure_percentage enforcing_failure_percentage_local_origin max_ejection_time max_ejection_time_jitter always_eject_one_host
      success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor failure_percentage_threshold
-     failure_percentage_minimum_hosts failure_percentage_request_volume`,
+     failure_percentage_minimum_hosts failure_percentage_request_volume successful_active_health_check_uneject_host`,
   ),
   message(UpstreamConnectionOptionsSchema, "tcp_keepalive"),
   message(TcpKeepaliveSchema, "keepalive_probes keepalive_time keepalive_interval"),
