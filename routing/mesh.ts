@@ -5,6 +5,7 @@
  */
 import type { AuthorizationPolicy, PeerAuthentication, RequestAuthentication } from "./istio/security_types.ts";
 import type { Sidecar } from "./istio/sidecar_types.ts";
+import type { Telemetry } from "./istio/telemetry_types.ts";
 import type { DestinationRule, Gateway, LocalityLbSetting, VirtualService } from "./istio/types.ts";
 
 /** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
@@ -31,6 +32,10 @@ export interface MeshSettings {
   accessLogEncoding: "TEXT" | "JSON";
   /** Envoy's format string; empty: Istio's default. */
   accessLogFormat: string;
+  /** By name; absent: none. */
+  extensionProviders?: ReadonlyMap<string, ExtensionProvider>;
+  /** Names of providers where no Telemetry names any; absent: none. */
+  defaultProviders?: { accessLogging?: string[]; metrics?: string[] };
   /** How paths are spelt before rules look at them; absent: BASE, Istio's default. */
   pathNormalization?: PathNormalization;
   /** How callers prefer endpoints near them, where no rule says otherwise; absent: failover by locality, Istio's default. */
@@ -39,6 +44,21 @@ export interface MeshSettings {
   h2UpgradePolicy?: "DO_NOT_UPGRADE" | "UPGRADE";
   /** What stands in front of gateways; absent: nothing. */
   gatewayTopology?: GatewayTopology;
+}
+
+/** One of MeshConfig's `extensionProviders`. */
+export interface ExtensionProvider {
+  /** Absent: it is of another kind. */
+  fileAccessLog?: FileAccessLogProvider;
+}
+
+export interface FileAccessLogProvider {
+  path: string;
+  /** Envoy's format string, or names with format strings; neither: the mesh's format. */
+  text?: string;
+  labels?: Record<string, string>;
+  /** Whether what is not there is left out, where otherwise it is a dash or null. */
+  omitEmptyValues?: boolean;
 }
 
 /** `gatewayTopology` of MeshConfig's `defaultConfig`. */
@@ -113,6 +133,7 @@ export interface Mesh {
   gateways: Gateway[];
   /** Absent: none. */
   sidecars?: Sidecar[];
+  telemetries?: Telemetry[];
   /** Security policies; absent: none. */
   peerAuthentications?: PeerAuthentication[];
   requestAuthentications?: RequestAuthentication[];

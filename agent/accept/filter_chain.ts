@@ -31,6 +31,8 @@ export class FilterChain {
   retired = false;
   readonly logs: { path: string; format: AccessLogFormat }[];
   readonly logFormats: AccessLogFormat[];
+  /** What changes of the metrics: equal texts for equal changes. */
+  readonly metricChanges: string;
 
   constructor(
     readonly proxy: ProxyState,
@@ -48,6 +50,7 @@ export class FilterChain {
     this.rules = config.authorization === undefined ? null : new Rules(config.authorization);
     this.forwardedHeaders = new ForwardedHeaders(config.http);
     this.logs = listener.accessLog.map((log) => ({ path: log.path, format: new AccessLogFormat(log) }));
+    this.metricChanges = listener.metrics === undefined ? "" : JSON.stringify(listener.metrics);
     this.logFormats = this.logs.map((log) => log.format);
   }
 

@@ -8,7 +8,9 @@
 import type { DynamicHostsConfig } from "./name_resolution.ts";
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
+import type { MetricChange } from "../record/series.ts";
 import type { HealthCheckConfig } from "../health_check/config.ts";
+import type { Expression } from "../../routing/expression/parse.ts";
 import type { RbacConfig } from "../../routing/authorize/condition.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
 import type { RetryBudget } from "../../routing/resilience/retry.ts";
@@ -50,6 +52,8 @@ export interface ListenerConfig {
   /** Of transport_socket_connect_timeout, the first chain's, since it runs before one is chosen; absent: 15 s. */
   handshakeTimeout?: number;
   accessLog: AccessLogConfig[];
+  /** What changes of the standard metrics, by their names without `istio_`; absent: nothing. */
+  metrics?: Record<string, MetricChange>;
 }
 
 /** The first chain whose conditions hold is taken, most specific server name first, as Envoy's matching has it. */
@@ -215,6 +219,10 @@ export interface AccessLogConfig {
   /** Envoy's format string, or `null` for JSON by {@link json}. */
   format: string | null;
   json: Record<string, string> | null;
+  /** What is not there is left out, where otherwise it is a dash in text and null in JSON; absent: not. */
+  omitEmptyValues?: boolean;
+  /** Only what it holds for is told; absent: everything. */
+  filter?: Expression;
 }
 
 // ------------------------------------------------------------------------------------------------------- routes

@@ -6,6 +6,7 @@ import type { AccessLogConfig } from "../config/model.ts";
 import { ascii } from "../decode/characters.ts";
 import type { Fields, RequestHead } from "../decode/head.ts";
 import { flagText } from "../respond/outcome.ts";
+import { AccessLogFilter, headersOf } from "./access_log_filter.ts";
 
 /** What a line can tell of one request; filled while the request runs. */
 export interface AccessLogEntry {
@@ -78,23 +79,31 @@ export class AccessLogFormat {
   readonly requestHeaders = new Set<string>();
   readonly responseHeaders = new Set<string>();
   readonly #render: Part;
+  readonly #filter: AccessLogFilter | null;
 
   constructor(config: AccessLogConfig) {
+    for (const { of, name } of config.filter === undefined ? [] : headersOf(config.filter)) {
+      if (!name.startsWith(":")) (of === "request" ? this.requestHeaders : this.responseHeaders).add(name);
+    }
+    this.#filter = config.filter === undefined ? null : new AccessLogFilter(config.filter);
     if (config.json !== null) {
       const fields = Object.entries(config.json).map(([key, format]) => ({ key, parts: this.#compile(format) }));
       this.#render = (entry) =>
-        JSON.stringify(Object.fromEntries(fields.map(({ key, parts }) => {
+        JSON.stringify(Object.fromEntries(fields.flatMap(({ key, parts }): [string, string | null][] => {
           const text = parts.map((part) => part(entry)).join("");
-          return [key, text === "-" ? null : text];
+          return text !== "-" ? [[key, text]] : config.omitEmptyValues ? [] : [[key, null]];
         }))) + "\n";
     } else {
       const parts = this.#compile(config.format === null || config.format === "" ? defaultFormat : config.format);
-      this.#render = (entry) => parts.map((part) => part(entry)).join("");
+      this.#render = config.omitEmptyValues
+        ? (entry) => parts.map((part) => part(entry)).map((text) => text === "-" ? "" : text).join("")
+        : (entry) => parts.map((part) => part(entry)).join("");
     }
   }
 
+  /** The line, or nothing where the log does not tell of the entry. */
   line(entry: AccessLogEntry): string {
-    return this.#render(entry);
+    return this.#filter === null || this.#filter.passes(entry) ? this.#render(entry) : "";
   }
 
   #compile(format: string): Part[] {

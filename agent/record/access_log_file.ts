@@ -48,6 +48,7 @@ export class AccessLogFiles {
   constructor(private readonly loop: EventLoop, private readonly warn: (text: string) => void) {}
 
   write(path: string, line: string): void {
+    if (line === "") return;
     let file = this.#files.get(path);
     if (file === undefined) this.#files.set(path, file = new AccessLogFile(path, this.loop, this.warn));
     file.write(line);

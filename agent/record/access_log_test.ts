@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { request } from "../route/testdata/request.ts";
 import { Flag } from "../respond/outcome.ts";
-import { type AccessLogEntry, AccessLogFormat, newEntry } from "./access_log.ts";
+import { type Expression, parseExpression } from "../../routing/expression/parse.ts";
+import { type AccessLogEntry, AccessLogFormat, newConnectionEntry, newEntry } from "./access_log.ts";
 
 function line(
   config: { format?: string; json?: Record<string, string> },
@@ -76,6 +77,35 @@ Deno.test("no value can end its field or its line, and none is longer than 4096 
   const json = line({ json: { agent: "%REQ(USER-AGENT)%" } }, evil);
   assert.equal(json.split("\n").length, 2);
   assert.equal(JSON.parse(json).agent, "a\\x22b\\x0ac\\x0d\\x1b[31m\\x5cd\\x00\\xe4\\x2028");
+});
+
+Deno.test("what is not there is left out where the log wants that", () => {
+  const format = (config: { format?: string; json?: Record<string, string> }) =>
+    new AccessLogFormat({ path: "", format: config.format ?? null, json: config.json ?? null, omitEmptyValues: true });
+  const entry = newConnectionEntry(0);
+  assert.equal(format({ format: "[%REQ(X-NONE)%|%BYTES_SENT%]" }).line(entry), "[|0]");
+  assert.equal(format({ json: { none: "%REQ(X-NONE)%", sent: "%BYTES_SENT%" } }).line(entry), '{"sent":"0"}\n');
+});
+
+Deno.test("a filter keeps lines away, and has the headers that it asks for kept", () => {
+  const filter = parseExpression("response.code >= 400 && request.headers['x-user'] == 'jason'") as Expression;
+  const format = new AccessLogFormat({ path: "", format: "%RESPONSE_CODE%", json: null, filter });
+  const lineOf = (code: number, user: string) => {
+    const entry = newEntry([format], request("GET /", `X-User: ${user}`), "HTTP/1.1", 0);
+    entry.responseCode = code;
+    return format.line(entry);
+  };
+  assert.equal(lineOf(404, "jason"), "404");
+  assert.equal(lineOf(404, "mary"), "");
+  assert.equal(lineOf(200, "jason"), "");
+  // A TCP connection has no response: what asks for its code does not hold, whatever it is compared with.
+  const none = new AccessLogFormat({
+    path: "",
+    format: "x",
+    json: null,
+    filter: parseExpression("response.code < 1") as Expression,
+  });
+  assert.equal(none.line(newConnectionEntry(0)), "");
 });
 
 Deno.test("only headers that a format names are kept", () => {

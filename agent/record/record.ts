@@ -22,12 +22,15 @@ export function recordExchange(exchange: Exchange, downstream: DownstreamLink): 
 /** All requests of a connection from one peer to one service have the same ends. */
 function inboundScope(exchange: Exchange, downstream: DownstreamLink): MetricScope {
   const service = exchange.cluster?.config.service ?? noService;
-  if (downstream.scope !== null && downstream.scopeService === service) return downstream.scope;
+  const { metricChanges } = downstream.chain;
+  const known = downstream.scope;
+  if (known !== null && downstream.scopeService === service && known.changes === metricChanges) return known;
   const proxy = downstream.chain.proxy;
   const principal = downstream.peer.principal;
   downstream.scopeService = service;
   return downstream.scope = proxy.scope(
     `inbound ${service.host} ${principal}`,
+    metricChanges,
     () => destinationLabels(proxy.description, service, principal),
   );
 }
@@ -35,13 +38,16 @@ function inboundScope(exchange: Exchange, downstream: DownstreamLink): MetricSco
 /** All requests over one upstream connection have the same ends. */
 function outboundScope(exchange: Exchange, downstream: DownstreamLink): MetricScope {
   const connection = exchange.destination;
-  if (connection !== null && connection.scope !== null) return connection.scope;
+  const { metricChanges } = downstream.chain;
+  const known = connection?.scope ?? null;
+  if (known !== null && known.changes === metricChanges) return known;
   const proxy = downstream.chain.proxy;
   const service = exchange.cluster?.config.service ?? (exchange.route?.name === BLOCK_ALL ? blackHole : noService);
   const workload = connection?.channel.host.config.workload ?? null;
   const principal = connection?.channel.peerPrincipal ?? "";
   const scope = proxy.scope(
     `outbound ${service.host || service.name} ${workload === null ? "" : JSON.stringify(workload)} ${principal}`,
+    metricChanges,
     () => sourceLabels(proxy.description, service, workload, principal),
   );
   if (connection !== null) connection.scope = scope;

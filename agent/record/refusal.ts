@@ -6,9 +6,10 @@ import { newConnectionEntry } from "./access_log.ts";
 import { destinationLabels, noService, sourceLabels } from "./request_metrics.ts";
 
 export function recordRefusal(thread: DataThread, downstream: DownstreamLink, outcome: Outcome): void {
-  const { proxy, inbound } = downstream.chain;
+  const { proxy, inbound, metricChanges } = downstream.chain;
   const scope = proxy.scope(
     `refused ${inbound} ${downstream.peer.principal}`,
+    metricChanges,
     () =>
       inbound
         ? destinationLabels(proxy.description, noService, downstream.peer.principal)

@@ -2,14 +2,23 @@
 import type { ProxyDescription, WorkloadLabels } from "../config/model.ts";
 import { flagText } from "../respond/outcome.ts";
 import { grpcStatusOfHttp } from "./grpc_status.ts";
-import type { RequestSeries, SeriesTable, TcpSeries } from "./series.ts";
+import type { MetricChanges, RequestSeries, SeriesTable, TcpSeries } from "./series.ts";
 
 /** The labels that stay the same for all requests between two ends. */
 export class MetricScope {
   readonly #byOutcome = new Map<number, RequestSeries>();
   readonly #tcpByFlags = new Map<number, TcpSeries>();
 
-  constructor(private readonly table: SeriesTable, private readonly labels: Record<string, string>) {}
+  readonly #changes: MetricChanges;
+
+  /** @param changes of the metrics, as a filter chain has them */
+  constructor(
+    private readonly table: SeriesTable,
+    private readonly labels: Record<string, string>,
+    readonly changes = "",
+  ) {
+    this.#changes = changes === "" ? {} : JSON.parse(changes);
+  }
 
   /**
    * The series for a response code (0: the caller went away), flags of `Flag` and protocol. `grpcStatus`: as the
@@ -25,7 +34,7 @@ export class MetricScope {
         ...(grpc ? { grpc_response_status: grpcStatusLabel(grpcStatus, code) } : {}),
         response_code: String(code),
         response_flags: flagText(flags),
-      });
+      }, this.#changes);
       this.#byOutcome.set(key, series);
     }
     return series;
@@ -35,7 +44,10 @@ export class MetricScope {
   tcp(flags: number): TcpSeries {
     let series = this.#tcpByFlags.get(flags);
     if (series === undefined) {
-      series = this.table.tcp({ ...this.labels, request_protocol: "tcp", response_flags: flagText(flags) });
+      series = this.table.tcp(
+        { ...this.labels, request_protocol: "tcp", response_flags: flagText(flags) },
+        this.#changes,
+      );
       this.#tcpByFlags.set(flags, series);
     }
     return series;

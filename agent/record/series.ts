@@ -21,8 +21,26 @@ export interface TcpSeries {
   received: number;
 }
 
+/** What Telemetries change of one metric. */
+export interface MetricChange {
+  /** Whether it is not kept at all. */
+  drop: boolean;
+  removedTags: string[];
+  /** Tags that it has instead or besides, with their values. */
+  tags: Record<string, string>;
+}
+
+/** By the metric's name without `istio_`. */
+export type MetricChanges = Readonly<Record<string, MetricChange>>;
+
+function changedLabels(labels: Record<string, string>, { removedTags, tags }: MetricChange): Record<string, string> {
+  const kept = Object.entries(labels).filter(([name]) => !removedTags.includes(name));
+  return { ...Object.fromEntries(kept), ...tags };
+}
+
 export class SeriesTable {
   #next = 0;
+  #unseen: number | null = null;
   #full = false;
 
   constructor(
@@ -31,22 +49,22 @@ export class SeriesTable {
   ) {}
 
   /** Makes the series of a request with these labels; when memory is used up, what follows shares the last ones. */
-  request(labels: Record<string, string>): RequestSeries {
+  request(labels: Record<string, string>, changes: MetricChanges = {}): RequestSeries {
     return {
-      requests: this.#make("istio_requests_total", labels, 1),
-      duration: this.#make("istio_request_duration_milliseconds", labels, histogramLength),
-      requestBytes: this.#make("istio_request_bytes", labels, histogramLength),
-      responseBytes: this.#make("istio_response_bytes", labels, histogramLength),
+      requests: this.#make("istio_requests_total", labels, 1, changes),
+      duration: this.#make("istio_request_duration_milliseconds", labels, histogramLength, changes),
+      requestBytes: this.#make("istio_request_bytes", labels, histogramLength, changes),
+      responseBytes: this.#make("istio_response_bytes", labels, histogramLength, changes),
     };
   }
 
   /** Makes the series of TCP connections with these labels, as {@link request} does. */
-  tcp(labels: Record<string, string>): TcpSeries {
+  tcp(labels: Record<string, string>, changes: MetricChanges = {}): TcpSeries {
     return {
-      opened: this.#make("istio_tcp_connections_opened_total", labels, 1),
-      closed: this.#make("istio_tcp_connections_closed_total", labels, 1),
-      sent: this.#make("istio_tcp_sent_bytes_total", labels, 1),
-      received: this.#make("istio_tcp_received_bytes_total", labels, 1),
+      opened: this.#make("istio_tcp_connections_opened_total", labels, 1, changes),
+      closed: this.#make("istio_tcp_connections_closed_total", labels, 1, changes),
+      sent: this.#make("istio_tcp_sent_bytes_total", labels, 1, changes),
+      received: this.#make("istio_tcp_received_bytes_total", labels, 1, changes),
     };
   }
 
@@ -55,7 +73,11 @@ export class SeriesTable {
     this.values[counter] += amount;
   }
 
-  #make(metric: MetricName, labels: Record<string, string>, length: number): number {
+  #make(metric: MetricName, all: Record<string, string>, length: number, changes: MetricChanges): number {
+    const change = changes[metric.slice("istio_".length)];
+    // What nobody asks for is counted where nobody looks.
+    if (change?.drop) return this.#unseen ??= this.#take(histogramLength);
+    const labels = change === undefined ? all : changedLabels(all, change);
     if (this.#next + length > this.values.length) {
       if (!this.#full) {
         this.#full = true;
@@ -68,9 +90,15 @@ export class SeriesTable {
       }
       return this.values.length - histogramLength;
     }
+    const slot = this.#take(length);
+    this.post({ kind: "series", slot, metric, labels });
+    return slot;
+  }
+
+  #take(length: number): number {
+    if (this.#next + length > this.values.length) return this.values.length - histogramLength;
     const slot = this.#next;
     this.#next += length;
-    this.post({ kind: "series", slot, metric, labels });
     return slot;
   }
 

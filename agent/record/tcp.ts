@@ -27,18 +27,20 @@ export function tcpScope(
   link: DownstreamLink,
   { cluster, host, upstreamPrincipal }: Pick<TcpRecord, "cluster" | "host" | "upstreamPrincipal">,
 ): MetricScope {
-  const { proxy, inbound } = link.chain;
+  const { proxy, inbound, metricChanges } = link.chain;
   const service = cluster?.config.service ?? noService;
   if (inbound) {
     const { principal } = link.peer;
     return proxy.scope(
       `inbound ${service.host} ${principal}`,
+      metricChanges,
       () => destinationLabels(proxy.description, service, principal),
     );
   }
   const workload = host?.config.workload ?? null;
   return proxy.scope(
     `outbound ${service.host} ${workload === null ? "" : JSON.stringify(workload)} ${upstreamPrincipal}`,
+    metricChanges,
     () => sourceLabels(proxy.description, service, workload, upstreamPrincipal),
   );
 }

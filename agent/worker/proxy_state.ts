@@ -56,10 +56,13 @@ export class ProxyState {
     this.routes.set(config.name, new RouteTable(config));
   }
 
-  /** The metric scope under `key`, made by `labels` the first time. */
-  scope(key: string, labels: () => Record<string, string>): MetricScope {
-    let scope = this.#scopes.get(key);
-    if (scope === undefined) this.#scopes.set(key, scope = new MetricScope(this.thread.series, labels()));
+  /** The metric scope under `key` with these changes, made by `labels` the first time. */
+  scope(key: string, changes: string, labels: () => Record<string, string>): MetricScope {
+    const whole = changes === "" ? key : `${key} ${changes}`;
+    let scope = this.#scopes.get(whole);
+    if (scope === undefined) {
+      this.#scopes.set(whole, scope = new MetricScope(this.thread.series, labels(), changes));
+    }
     return scope;
   }
 

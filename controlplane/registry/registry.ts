@@ -7,6 +7,7 @@ import type {
   RequestAuthentication,
 } from "../../routing/istio/security_types.ts";
 import type { Sidecar } from "../../routing/istio/sidecar_types.ts";
+import type { Telemetry } from "../../routing/istio/telemetry_types.ts";
 import type { DestinationRule, Gateway, Resource, ServiceEntry, VirtualService } from "../../routing/istio/types.ts";
 import type { Mesh, MeshSettings, Service } from "../../routing/mesh.ts";
 import { Members } from "./members.ts";
@@ -106,6 +107,7 @@ function ofResources(resources: Resource[]): Omit<Mesh, "settings" | "services">
     destinationRules: ofKind<DestinationRule>("DestinationRule"),
     gateways: ofKind<Gateway>("Gateway"),
     sidecars: ofKind<Sidecar>("Sidecar"),
+    telemetries: ofKind<Telemetry>("Telemetry"),
     peerAuthentications: ofKind<PeerAuthentication>("PeerAuthentication"),
     requestAuthentications: ofKind<RequestAuthentication>("RequestAuthentication"),
     authorizationPolicies: ofKind<AuthorizationPolicy>("AuthorizationPolicy"),
@@ -128,6 +130,7 @@ function sameMesh(one: Mesh, other: Mesh): boolean {
     sameItems(one.destinationRules, other.destinationRules) &&
     sameItems(one.gateways, other.gateways) &&
     sameItems(one.sidecars ?? [], other.sidecars ?? []) &&
+    sameItems(one.telemetries ?? [], other.telemetries ?? []) &&
     sameItems(one.peerAuthentications ?? [], other.peerAuthentications ?? []) &&
     sameItems(one.requestAuthentications ?? [], other.requestAuthentications ?? []) &&
     sameItems(one.authorizationPolicies ?? [], other.authorizationPolicies ?? []) &&

@@ -1,8 +1,12 @@
 /** Access logs of proxies, as the mesh's settings want them. */
 import { create, type JsonObject } from "@bufbuild/protobuf";
-import type { MeshSettings } from "../mesh.ts";
+import { parseExpression } from "../expression/parse.ts";
+import type { FileAccessLogProvider, MeshSettings } from "../mesh.ts";
 import { type AccessLog, AccessLogSchema } from "../xds/gen/envoy/config/accesslog/v3/accesslog_pb.ts";
 import { FileAccessLogSchema } from "../xds/gen/envoy/extensions/access_loggers/file/v3/file_pb.ts";
+import { ExpressionFilterSchema } from "../xds/gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.ts";
+import type { AccessLogOf } from "./telemetry/access_logging.ts";
+import type { ProxySettings } from "./telemetry/proxy_settings.ts";
 import { packAny } from "../xds/resources.ts";
 
 /** Istio's default fields: names in JSON, and Envoy's command operators. */
@@ -41,20 +45,48 @@ const textLine = '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PAT
   '"%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS% ' +
   "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
 
-/** The access logs of every proxy of the mesh: none, or one file. */
-export function accessLogs(settings: MeshSettings): AccessLog[] {
-  if (settings.accessLogFile === "") return [];
-  const log = create(FileAccessLogSchema, {
-    path: settings.accessLogFile,
-    accessLogFormat: { case: "logFormat", value: { format: logFormat(settings) } },
-  });
-  return [create(AccessLogSchema, {
-    name: "envoy.access_loggers.file",
-    configType: { case: "typedConfig", value: packAny(FileAccessLogSchema, log) },
-  })];
+/** The access logs of one side of a proxy. */
+export function accessLogs(settings: ProxySettings): AccessLog[] {
+  const logs = settings.accessLogs ??
+    (settings.accessLogFile === "" ? [] : [{ provider: { path: settings.accessLogFile } }]);
+  return logs.map((log) => fileAccessLog(log, settings));
 }
 
-function logFormat({ accessLogEncoding, accessLogFormat }: MeshSettings) {
+function fileAccessLog({ provider, filter }: AccessLogOf, settings: MeshSettings): AccessLog {
+  const { path, omitEmptyValues = false } = provider;
+  const log = create(FileAccessLogSchema, {
+    path,
+    accessLogFormat: { case: "logFormat", value: { format: providerFormat(provider, settings), omitEmptyValues } },
+  });
+  return create(AccessLogSchema, {
+    name: "envoy.access_loggers.file",
+    filter: filter === undefined || "unreadable" in parseExpression(filter) ? undefined : celFilter(filter),
+    configType: { case: "typedConfig", value: packAny(FileAccessLogSchema, log) },
+  });
+}
+
+/** As istiod has it; the proxy evaluates the expression for each line. */
+function celFilter(expression: string) {
+  const filter = create(ExpressionFilterSchema, { expression });
+  return {
+    filterSpecifier: {
+      case: "extensionFilter" as const,
+      value: {
+        name: "envoy.access_loggers.extension_filters.cel",
+        configType: { case: "typedConfig" as const, value: packAny(ExpressionFilterSchema, filter) },
+      },
+    },
+  };
+}
+
+function providerFormat({ text, labels }: FileAccessLogProvider, settings: MeshSettings) {
+  if (labels !== undefined) return { case: "jsonFormat" as const, value: { ...labels } };
+  return text === undefined ? logFormat(settings) : logFormat({ accessLogEncoding: "TEXT", accessLogFormat: text });
+}
+
+function logFormat(
+  { accessLogEncoding, accessLogFormat }: Pick<MeshSettings, "accessLogEncoding" | "accessLogFormat">,
+) {
   if (accessLogEncoding === "JSON") {
     return { case: "jsonFormat" as const, value: jsonFormat(accessLogFormat) ?? { ...jsonFields } };
   }

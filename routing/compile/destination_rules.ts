@@ -14,6 +14,8 @@ export interface Client {
   type?: "router";
   namespace: string;
   labels: Record<string, string>;
+  /** Short name of the service that it belongs to; absent or empty: none. */
+  service?: string;
   /** `region/zone/subzone`; absent or empty: unknown. Decides which endpoints are near. */
   locality?: string;
 }

@@ -1,7 +1,7 @@
 /** The HTTP connection manager: the one network filter of every listener. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { MeshSettings, PathNormalization } from "../mesh.ts";
+import type { PathNormalization } from "../mesh.ts";
 import { type Filter, FilterSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import { CorsSchema } from "../xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
@@ -17,6 +17,7 @@ import {
 import { packAny } from "../xds/resources.ts";
 import { accessLogs } from "./access_log.ts";
 import { dynamicForwardProxyFilter } from "./dynamic_forward_proxy.ts";
+import type { ProxySettings } from "./telemetry/proxy_settings.ts";
 import { ADS } from "./transport_socket.ts";
 
 /** Names of the HTTP filters, by which routes configure them too. */
@@ -49,7 +50,7 @@ const routerFilter: HttpFilter = create(HttpFilterSchema, {
 export const grpcClientFilters: readonly HttpFilter[] = [faultFilter, routerFilter];
 
 /** Requests of local applications to the mesh, routed by a discovered route configuration. */
-export function outboundHttp(statPrefix: string, routeConfigName: string, settings: MeshSettings): Filter {
+export function outboundHttp(statPrefix: string, routeConfigName: string, settings: ProxySettings): Filter {
   return filter(settings, {
     statPrefix,
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName } },
@@ -61,7 +62,7 @@ export function outboundHttp(statPrefix: string, routeConfigName: string, settin
 export function inboundHttp(
   statPrefix: string,
   routeConfig: RouteConfiguration,
-  settings: MeshSettings,
+  settings: ProxySettings,
   authorization: readonly HttpFilter[],
 ): Filter {
   return filter(settings, {
@@ -79,7 +80,7 @@ export function inboundHttp(
 export function gatewayHttp(
   statPrefix: string,
   routeConfigName: string,
-  settings: MeshSettings,
+  settings: ProxySettings,
   authorization: readonly HttpFilter[],
 ): Filter {
   return filter(settings, {
@@ -118,7 +119,7 @@ function pathFields(normalization: PathNormalization) {
   };
 }
 
-function filter(settings: MeshSettings, fields: ManagerFields): Filter {
+function filter(settings: ProxySettings, fields: ManagerFields): Filter {
   const manager = create(HttpConnectionManagerSchema, {
     useRemoteAddress: false,
     ...fields,

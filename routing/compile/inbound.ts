@@ -3,7 +3,6 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServerTLSSettings } from "../istio/types.ts";
 import type { Mesh } from "../mesh.ts";
-import { resolveHost } from "../istio/host.ts";
 import { type Cluster, Cluster_DiscoveryType, ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { type Address, AddressSchema } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
 import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
@@ -32,7 +31,9 @@ import { DOWNSTREAM_MUTUAL_TLS, DOWNSTREAM_MUTUAL_TLS_TCP, MUTUAL_TLS_ALPN } fro
 import { httpAuthorization, networkAuthorization } from "./security/authorization.ts";
 import type { PortMode } from "./security/peer_authentication.ts";
 import { securityIndex } from "./security/security_index.ts";
+import { proxySettings } from "./telemetry/proxy_settings.ts";
 import type { Warn } from "./warning.ts";
+import { workloadHostname } from "./workload_hostname.ts";
 
 /** Istio's name of the listener that takes all of a workload's mesh traffic. */
 export const VIRTUAL_INBOUND = "virtualInbound";
@@ -45,16 +46,6 @@ export const tlsInspector = create(ListenerFilterSchema, {
   configType: { case: "typedConfig", value: packAny(TlsInspectorSchema, create(TlsInspectorSchema)) },
 });
 
-/**
- * The name under which callers know the service that the workload belongs to: of its namespace, or a ServiceEntry's
- * host where that namespace publishes one of this name.
- */
-export function workloadHostname(mesh: Mesh, node: WorkloadNode): string {
-  const hostname = resolveHost(node.service, node.namespace, mesh.settings.domain);
-  const entry = mesh.services.get(node.service);
-  return !mesh.services.has(hostname) && entry?.namespace === node.namespace ? node.service : hostname;
-}
-
 /** The inbound listeners and clusters of a workload. */
 export function compileInbound(
   mesh: Mesh,
@@ -64,7 +55,7 @@ export function compileInbound(
   const listeners: Listener[] = [];
   const clusters: Cluster[] = [];
   const chains: FilterChain[] = [];
-  const hostname = node.service === "" ? "" : workloadHostname(mesh, node);
+  const hostname = workloadHostname(mesh, node);
   const subsets = hostname === "" ? [] : subsetsOf(meshIndex(mesh), hostname, node.labels);
   for (const port of ingressPorts(meshIndex(mesh), node)) {
     clusters.push(inboundCluster(mesh, node, port, hostname));
@@ -109,18 +100,19 @@ interface ServedPort {
 function servedPort(mesh: Mesh, node: WorkloadNode, port: WorkloadPort, hostname: string, warn: Warn): ServedPort {
   const http = isHttp(portProtocol(port.name, port.protocol));
   const workload = { namespace: node.namespace, labels: node.labels, hostname };
+  const settings = proxySettings(mesh, node, "SERVER");
   const filters = http
     ? [
       inboundHttp(
         `inbound_${node.address}_${port.number}`,
         inboundRoutes(port),
-        mesh.settings,
+        settings,
         httpAuthorization(mesh, workload, port.number, warn),
       ),
     ]
     : [
       ...networkAuthorization(mesh, workload, port.number, warn),
-      tcpProxy(clusterName("inbound", port.number, "", ""), mesh.settings),
+      tcpProxy(clusterName("inbound", port.number, "", ""), settings),
     ];
   return { http, mode: securityIndex(mesh).peerAuthentication.mode(workload, port.number), filters };
 }

@@ -4,6 +4,7 @@ import type { Filter } from "../xds/gen/envoy/config/listener/v3/listener_compon
 import { clusterName } from "../xds/names.ts";
 import type { Client } from "./destination_rules.ts";
 import type { MeshIndex } from "./mesh_index.ts";
+import { proxySettings } from "./telemetry/proxy_settings.ts";
 import { weightedTcpProxy } from "./tcp_proxy.ts";
 import { type EffectivePolicy, effectivePolicy } from "./traffic_policy.ts";
 
@@ -49,5 +50,6 @@ export function destinationsFilter(route: readonly RouteDestination[], context: 
     }
     return [{ name: clusterName("outbound", target, subset, hostname), weight: weight || 1 }];
   });
-  return weightedTcpProxy(clusters, clusters[0].name, index.mesh.settings, policyOf(route, context));
+  const settings = proxySettings(index.mesh, client, "CLIENT");
+  return weightedTcpProxy(clusters, clusters[0].name, settings, policyOf(route, context));
 }

@@ -1,6 +1,6 @@
 /** Listeners for services on loopback addresses: local applications reach each under an address of its own. */
 import { create } from "@bufbuild/protobuf";
-import type { MeshSettings, Service, ServicePort } from "../mesh.ts";
+import type { Service, ServicePort } from "../mesh.ts";
 import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { Filter } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
@@ -12,6 +12,8 @@ import type { MeshIndex } from "./mesh_index.ts";
 import type { NamespaceView } from "./namespace_view.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { isHttp } from "./protocol.ts";
+import { withMetrics } from "./telemetry/listener_metrics.ts";
+import { type ProxySettings, proxySettings } from "./telemetry/proxy_settings.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { virtualAddresses } from "./virtual_addresses.ts";
 
@@ -22,8 +24,8 @@ export interface VirtualListenerOptions {
   lowestPort: number;
 }
 
-/** By view, then by options: all clients that see alike share them. */
-const ofViews = new WeakMap<NamespaceView, Map<string, ReadonlyMap<string, Listener>>>();
+/** By view, by settings, then by options: all clients that see alike share them. */
+const ofViews = new WeakMap<NamespaceView, Map<ProxySettings, Map<string, ReadonlyMap<string, Listener>>>>();
 
 /**
  * One listener for each port of each service that the client sees, on the service's addresses within the agent's
@@ -37,18 +39,21 @@ export function virtualListeners(
   options: VirtualListenerOptions,
 ): ReadonlyMap<string, Listener> {
   const view = index.view(client);
-  let byOptions = ofViews.get(view);
-  if (byOptions === undefined) ofViews.set(view, byOptions = new Map());
+  const settings = proxySettings(index.mesh, client, "CLIENT");
+  let bySettings = ofViews.get(view);
+  if (bySettings === undefined) ofViews.set(view, bySettings = new Map());
+  let byOptions = bySettings.get(settings);
+  if (byOptions === undefined) bySettings.set(settings, byOptions = new Map());
   const key = `${options.range} ${options.lowestPort}`;
   let listeners = byOptions.get(key);
-  if (listeners === undefined) byOptions.set(key, listeners = compile(view, options, index.mesh.settings));
+  if (listeners === undefined) byOptions.set(key, listeners = compile(view, options, settings));
   return listeners;
 }
 
 function compile(
   { services }: NamespaceView,
   { range, lowestPort }: VirtualListenerOptions,
-  settings: MeshSettings,
+  settings: ProxySettings,
 ): Map<string, Listener> {
   const listeners = new Map<string, Listener>();
   const addresses = virtualAddresses(services, range);
@@ -62,18 +67,18 @@ function compile(
       }
     }
   }
-  return listeners;
+  return withMetrics(listeners, { CLIENT: settings, SERVER: settings });
 }
 
 /** By service, then by name: one that is compiled again for an unchanged service is the same message. */
-const ofServices = new WeakMap<Service, WeakMap<MeshSettings, Map<string, Listener>>>();
+const ofServices = new WeakMap<Service, WeakMap<ProxySettings, Map<string, Listener>>>();
 
 function listenerOf(
   name: string,
   address: string,
   service: Service,
   port: ServicePort,
-  settings: MeshSettings,
+  settings: ProxySettings,
 ): Listener {
   let bySettings = ofServices.get(service);
   if (bySettings === undefined) ofServices.set(service, bySettings = new WeakMap());
@@ -95,7 +100,7 @@ function listenerOf(
   return listener;
 }
 
-function filterOf({ hostname }: Service, { number, protocol }: ServicePort, settings: MeshSettings): Filter {
+function filterOf({ hostname }: Service, { number, protocol }: ServicePort, settings: ProxySettings): Filter {
   // Where nobody says what a port speaks it is taken as it comes: an HTTP codec would break every other protocol.
   return isHttp(protocol) && protocol !== "UNSPECIFIED"
     ? outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, settings)

@@ -16,6 +16,8 @@ import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
 import { routedListeners } from "./outbound_l4.ts";
 import { virtualListeners } from "./outbound_listeners.ts";
 import { egressListeners } from "./sidecar/egress_listeners.ts";
+import { type ProxySettings, proxySettings } from "./telemetry/proxy_settings.ts";
+import { withMetrics } from "./telemetry/listener_metrics.ts";
 import { clusterForEnvoy } from "./stock_envoy.ts";
 import { type CompileWarning, distinctWarnings } from "./warning.ts";
 
@@ -90,13 +92,14 @@ function compileRouter(mesh: Mesh, node: WorkloadNode): ProxySnapshot {
   const warn = (warning: CompileWarning) => warnings.push(warning);
   const { listeners, routes } = compileGateway(index, node, warn);
   const clusters = visibleClusters(index, node, warn);
-  return {
+  const snapshot = {
     listeners: new Map(listeners.map((listener) => [listener.name, listener])),
     routes: new Map(routes.map((configuration) => [configuration.name, configuration])),
     clusters,
     endpoints: [...clusters.values()].filter(isEds).map(({ name }) => name),
-    warnings: distinctWarnings([...index.virtualServices.warnings, ...warnings]),
+    warnings: [...index.virtualServices.warnings, ...warnings],
   };
+  return withTelemetry(snapshot, mesh, node);
 }
 
 function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxyParts {
@@ -116,7 +119,7 @@ function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxyParts {
     const outbound = compileOutbound(mesh, node);
     let virtual: ReadonlyMap<string, Listener> = new Map();
     snapshot.routes.set(outbound.routes.name, outbound.routes);
-    const listener = httpProxyListener(mesh, node.httpProxy);
+    const listener = httpProxyListener(proxySettings(mesh, node, "CLIENT"), node.httpProxy);
     snapshot.listeners.set(listener.name, listener);
     const warn = (warning: CompileWarning) => warnings.push(warning);
     const egress = egressListeners(meshIndex(mesh), node, warn);
@@ -132,16 +135,27 @@ function compileSidecar(mesh: Mesh, node: WorkloadNode): ProxyParts {
     shared = { outbound, listeners: virtual };
     warnings.push(...outbound.warnings);
   }
-  snapshot.warnings = distinctWarnings(warnings);
-  return { own: snapshot, shared };
+  snapshot.warnings = warnings;
+  return { own: withTelemetry(snapshot, mesh, node), shared };
+}
+
+/** What Telemetries say of the metrics, told by the listeners, and what of them cannot be. */
+function withTelemetry(snapshot: ProxySnapshot, mesh: Mesh, node: WorkloadNode): ProxySnapshot {
+  const warnings = [...snapshot.warnings];
+  const warn = (warning: CompileWarning) => warnings.push(warning);
+  const sides = {
+    CLIENT: proxySettings(mesh, node, "CLIENT", warn),
+    SERVER: proxySettings(mesh, node, "SERVER", warn),
+  };
+  return { ...snapshot, listeners: withMetrics(snapshot.listeners, sides), warnings: distinctWarnings(warnings) };
 }
 
 /** The port to which local applications send requests for any host of the mesh. */
-function httpProxyListener(mesh: Mesh, { address, port }: { address: string; port: number }): Listener {
+function httpProxyListener(settings: ProxySettings, { address, port }: { address: string; port: number }): Listener {
   return create(ListenerSchema, {
     name: `${HTTP_PROXY_ROUTES}|${address}:${port}`,
     address: socketAddress(address, port),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, mesh.settings)] }],
+    filterChains: [{ filters: [outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, settings)] }],
   });
 }

@@ -1,12 +1,12 @@
 /** The TCP proxy: the one network filter of listeners and chains for protocols other than HTTP. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { MeshSettings } from "../mesh.ts";
 import { type Filter, FilterSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { packAny } from "../xds/resources.ts";
 import { parseDuration } from "../istio/duration.ts";
 import { accessLogs } from "./access_log.ts";
+import type { ProxySettings } from "./telemetry/proxy_settings.ts";
 import type { EffectivePolicy } from "./traffic_policy.ts";
 
 /** Whether a policy says something of connections that only the filter which relays them can carry out. */
@@ -35,7 +35,7 @@ function connectionFields({ connectionPool, loadBalancer, tunnel }: EffectivePol
 }
 
 /** Connections go to this cluster, whatever they carry. As in Istio, they are named after it. */
-export function tcpProxy(cluster: string, settings: MeshSettings, policy?: EffectivePolicy): Filter {
+export function tcpProxy(cluster: string, settings: ProxySettings, policy?: EffectivePolicy): Filter {
   return weightedTcpProxy([{ name: cluster, weight: 1 }], cluster, settings, policy);
 }
 
@@ -43,7 +43,7 @@ export function tcpProxy(cluster: string, settings: MeshSettings, policy?: Effec
 export function weightedTcpProxy(
   clusters: readonly { name: string; weight: number }[],
   statPrefix: string,
-  settings: MeshSettings,
+  settings: ProxySettings,
   policy: EffectivePolicy = {},
 ): Filter {
   const proxy = create(TcpProxySchema, {

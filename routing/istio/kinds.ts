@@ -6,8 +6,10 @@ import { authorizationPolicy } from "./schema/security/authorization_policy.ts";
 import { peerAuthentication } from "./schema/security/peer_authentication.ts";
 import { requestAuthentication } from "./schema/security/request_authentication.ts";
 import { kubernetesService } from "./schema/kubernetes_service.ts";
+import { proxyConfig } from "./schema/proxy_config.ts";
 import { serviceEntry } from "./schema/service_entry.ts";
 import { sidecar } from "./schema/sidecar.ts";
+import { telemetry } from "./schema/telemetry.ts";
 import { virtualService } from "./schema/virtual_service.ts";
 import { workloadEntry } from "./schema/workload_entry.ts";
 import { workloadGroup } from "./schema/workload_group.ts";
@@ -23,7 +25,7 @@ export interface Kind {
 
 const networking = { group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] };
 const security = { group: "security.istio.io", versions: ["v1", "v1beta1"] };
-const telemetry = { group: "telemetry.istio.io", versions: ["v1", "v1alpha1"] };
+const telemetryGroup = { group: "telemetry.istio.io", versions: ["v1", "v1alpha1"] };
 const extensions = { group: "extensions.istio.io", versions: ["v1alpha1"] };
 
 export const kinds: readonly Kind[] = [
@@ -35,12 +37,12 @@ export const kinds: readonly Kind[] = [
   { name: "Gateway", ...networking, spec: gateway },
   { name: "Sidecar", ...networking, spec: sidecar },
   { name: "WorkloadGroup", ...networking, spec: workloadGroup },
-  { name: "ProxyConfig", ...networking, versions: ["v1beta1"], spec: null },
+  { name: "ProxyConfig", ...networking, versions: ["v1beta1"], spec: proxyConfig },
   { name: "EnvoyFilter", ...networking, versions: ["v1alpha3"], spec: null },
   { name: "PeerAuthentication", ...security, spec: peerAuthentication },
   { name: "RequestAuthentication", ...security, spec: requestAuthentication },
   { name: "AuthorizationPolicy", ...security, spec: authorizationPolicy },
-  { name: "Telemetry", ...telemetry, spec: null },
+  { name: "Telemetry", ...telemetryGroup, spec: telemetry },
   { name: "WasmPlugin", ...extensions, spec: null },
   { name: "TrafficExtension", ...extensions, spec: null },
 ];

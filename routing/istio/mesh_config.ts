@@ -7,6 +7,14 @@ import { anything, enumeration, integer, type Schema, schema, string, text, wron
 import type { MeshSettings, PathNormalization } from "../mesh.ts";
 import { duration, parseDuration } from "./duration.ts";
 import { inOrderOfText, type Problem, problemOf } from "./problem.ts";
+import {
+  checkProviders,
+  defaultProviders,
+  extensionProviders,
+  logPath,
+  type Providers,
+  providerSettings,
+} from "./extension_providers.ts";
 import { localityLbSetting } from "./schema/load_balancer.ts";
 import { dnsLabel, exportTo } from "./schema/names.ts";
 import type { LocalityLbSetting } from "./types.ts";
@@ -23,7 +31,7 @@ export const defaultMeshSettings: Readonly<MeshSettings> = {
   accessLogFormat: "",
 };
 
-interface InForce {
+interface InForce extends Providers {
   trustDomain?: string;
   trustDomainAliases?: string[];
   rootNamespace?: string;
@@ -49,7 +57,6 @@ const notInForce = [
   "configSources",
   "defaultHttpRetryPolicy",
   "defaultInboundHttpRetryPolicy",
-  "defaultProviders",
   "defaultTrafficPolicy",
   "disableEnvoyListenerLog",
   "discoverySelectors",
@@ -57,7 +64,6 @@ const notInForce = [
   "enableEnvoyAccessLogService",
   "enablePrometheusMerge",
   "enableTracing",
-  "extensionProviders",
   "hboneIdleTimeout",
   "inboundClusterStatName",
   "inboundTrafficPolicy",
@@ -87,11 +93,6 @@ export function trustDomain(value: string): string | undefined {
   return /^[a-z0-9._-]{1,255}$/.test(value) ? undefined : "be a trust domain (lower-case letters, digits, -, _, dots)";
 }
 
-/** A text rule: absolute path, or nothing. */
-function logPath(value: string): string | undefined {
-  return value === "" || value.startsWith("/") ? undefined : "be an absolute path such as /dev/stdout, or empty";
-}
-
 const topology = message<{ numTrustedProxies?: number; forwardClientCertDetails?: unknown; proxyProtocol?: unknown }>({
   numTrustedProxies: integer(0, 2 ** 31 - 1),
   forwardClientCertDetails: anything,
@@ -118,6 +119,8 @@ function notYet(cursor: Cursor, name: string): void {
 
 /** The whole file. */
 export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
+  extensionProviders,
+  defaultProviders,
   trustDomain: string(trustDomain),
   trustDomainAliases: list(string(trustDomain)),
   rootNamespace: string(dnsLabel),
@@ -141,10 +144,11 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
     [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
   },
-}, ({ enableAutoMtls }, cursor) => {
+}, (config, cursor) => {
+  checkProviders(config, cursor);
   for (const name of notInForce) {
     // Mutual TLS between workloads is always on: saying so is no promise unkept.
-    if (!cursor.has(name) || (name === "enableAutoMtls" && enableAutoMtls === true)) continue;
+    if (!cursor.has(name) || (name === "enableAutoMtls" && config.enableAutoMtls === true)) continue;
     notYet(cursor, name);
   }
 });
@@ -186,6 +190,7 @@ function settingsOf(config: InForce): MeshSettings {
     accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
     ...(normalization === undefined || normalization === "DEFAULT" ? {} : { pathNormalization: normalization }),
+    ...providerSettings(config),
     ...(config.localityLbSetting === undefined ? {} : { localityLbSetting: config.localityLbSetting }),
     ...(config.h2UpgradePolicy === undefined ? {} : { h2UpgradePolicy: config.h2UpgradePolicy }),
     ...(numTrustedProxies === undefined ? {} : { gatewayTopology: { numTrustedProxies } }),

@@ -52,6 +52,14 @@ const sidecar: NotInForce[] = [
   { field: "inboundConnectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
 ];
 
+const telemetry: NotInForce[] = [
+  { field: "tracing" },
+  // Counters are up to date at any moment.
+  { field: "metrics[].reportingInterval" },
+  { field: "metrics[].overrides[].match.customMetric" },
+  { field: "metrics[].overrides[].match.metric", values: /^GRPC_/ },
+];
+
 const wholePolicy: NotInForce[] = [
   ...trafficPolicy,
   ...under("portLevelSettings[]", trafficPolicy),
@@ -92,6 +100,7 @@ const table: Record<string, NotInForce[]> = {
   DestinationRule: destinationRule,
   Gateway: gateway,
   Sidecar: sidecar,
+  Telemetry: telemetry,
   ServiceEntry: serviceEntry,
   WorkloadEntry: workloadEntry,
   WorkloadGroup: workloadGroup,

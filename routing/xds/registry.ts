@@ -6,6 +6,7 @@ import { file_envoy_config_listener_v3_listener } from "./gen/envoy/config/liste
 import { file_envoy_config_route_v3_route } from "./gen/envoy/config/route/v3/route_pb.ts";
 import { file_envoy_extensions_access_loggers_file_v3_file } from "./gen/envoy/extensions/access_loggers/file/v3/file_pb.ts";
 import { file_envoy_extensions_clusters_dynamic_forward_proxy_v3_cluster } from "./gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts";
+import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "./gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.ts";
 import { file_envoy_extensions_filters_http_cors_v3_cors } from "./gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy } from "./gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts";
 import { file_envoy_extensions_filters_http_fault_v3_fault } from "./gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
@@ -34,6 +35,7 @@ export const xdsRegistry: Registry = createRegistry(
   file_envoy_config_route_v3_route,
   file_envoy_extensions_access_loggers_file_v3_file,
   file_envoy_extensions_clusters_dynamic_forward_proxy_v3_cluster,
+  file_envoy_extensions_access_loggers_filters_cel_v3_cel,
   file_envoy_extensions_filters_http_cors_v3_cors,
   file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy,
   file_envoy_extensions_filters_http_fault_v3_fault,

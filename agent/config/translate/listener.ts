@@ -16,6 +16,7 @@ import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig, S
 import { accessLogs } from "./access_log.ts";
 import { connectionManager } from "./http_connection_manager.ts";
 import { httpRbacFilters } from "./http_filters.ts";
+import { metricChanges } from "./metrics.ts";
 import { rbacConfig } from "./rbac.ts";
 import { sameConfig } from "./same_config.ts";
 import { holds, refuseUnimplemented, unpack } from "./strict.ts";
@@ -57,6 +58,7 @@ export function translateListener(resource: Listener): TranslatedListener {
   const chainsPlace = place.field("filter_chains");
   chainsPlace.require(resource.filterChains.length > 0, "want at least one");
   const secrets: SecretConfig[] = [];
+  const metrics = metricChanges(resource.metadata, place.field("metadata").key("istio.stats"));
   const { host: service } = serviceOf(resource.metadata);
   const chains = resource.filterChains.map((chain, index) =>
     filterChain(chain, chain.name || String(index), resource.name, port, chainsPlace.item(index), secrets)
@@ -87,6 +89,7 @@ export function translateListener(resource: Listener): TranslatedListener {
       ...handshakeTimeout(resource, chainsPlace),
       filterChains: chains.map(({ chain }) => chain),
       accessLog: chains[0].accessLog,
+      ...(metrics === undefined ? {} : { metrics }),
     },
     inlineRoutes,
     routeNames: [...new Set(routeNames)],

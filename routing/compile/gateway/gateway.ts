@@ -10,6 +10,7 @@ import { gatewayHttp } from "../http_connection_manager.ts";
 import { socketAddress, tlsInspector } from "../inbound.ts";
 import { selects } from "../labels.ts";
 import type { MeshIndex } from "../mesh_index.ts";
+import { proxySettings } from "../telemetry/proxy_settings.ts";
 import type { Warn } from "../warning.ts";
 import { hostsOf } from "./hosts.ts";
 import { tcpRoute, tlsRoutes } from "./l4.ts";
@@ -52,7 +53,12 @@ function filterChains(port: MergedPort, index: MeshIndex, node: WorkloadNode, wa
   const workload = { namespace: node.namespace, labels: node.labels, hostname: "" };
   const network = networkAuthorization(mesh, workload, port.number, warn);
   const http = (routeName: string) =>
-    gatewayHttp(routeName, routeName, mesh.settings, httpAuthorization(mesh, workload, port.number, warn));
+    gatewayHttp(
+      routeName,
+      routeName,
+      proxySettings(mesh, node, "CLIENT"),
+      httpAuthorization(mesh, workload, port.number, warn),
+    );
   if (port.kind === "http") {
     return [create(FilterChainSchema, { filters: [http(first.routeName)] })];
   }

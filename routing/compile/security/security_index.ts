@@ -1,6 +1,7 @@
 /** The security policies of one mesh, looked up by workload; made once per mesh object. */
 import type { Mesh } from "../../mesh.ts";
 import type { AuthorizationPolicy, PolicyTarget, RequestAuthentication } from "../../istio/security_types.ts";
+import type { Telemetry } from "../../istio/telemetry_types.ts";
 import { resolveHost } from "../../istio/host.ts";
 import { selects } from "../labels.ts";
 import { oldestFirst, PeerAuthenticationIndex } from "./peer_authentication.ts";
@@ -18,6 +19,7 @@ export class SecurityIndex {
   readonly #mesh: Mesh;
   readonly #policies: Map<string, AuthorizationPolicy[]>;
   readonly #requestAuthentications: Map<string, RequestAuthentication[]>;
+  readonly #telemetries: Map<string, Telemetry[]>;
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
@@ -28,6 +30,7 @@ export class SecurityIndex {
     const byNamespace = ({ metadata }: { metadata: { namespace: string } }) => metadata.namespace;
     this.#policies = Map.groupBy(oldestFirst(mesh.authorizationPolicies ?? []), byNamespace);
     this.#requestAuthentications = Map.groupBy(oldestFirst(mesh.requestAuthentications ?? []), byNamespace);
+    this.#telemetries = Map.groupBy(oldestFirst(mesh.telemetries ?? []), byNamespace);
   }
 
   /** Those for the workload: the root namespace's first, then its own namespace's. */
@@ -37,6 +40,11 @@ export class SecurityIndex {
 
   requestAuthentications(workload: PolicyWorkload): RequestAuthentication[] {
     return this.#applying(this.#requestAuthentications, workload);
+  }
+
+  /** Telemetries are attached as policies are. */
+  telemetries(workload: PolicyWorkload): Telemetry[] {
+    return this.#applying(this.#telemetries, workload);
   }
 
   #applying<Policy extends { metadata: { namespace: string }; spec: PolicyTarget }>(

@@ -11,6 +11,7 @@ import { socketAddress } from "../inbound.ts";
 import type { MeshIndex } from "../mesh_index.ts";
 import { compileOutboundRoutes } from "../outbound_routes.ts";
 import { isHttp, portProtocol } from "../protocol.ts";
+import { proxySettings } from "../telemetry/proxy_settings.ts";
 import { tcpProxy } from "../tcp_proxy.ts";
 import type { Warn } from "../warning.ts";
 import { egressListenerView } from "./egress_view.ts";
@@ -29,6 +30,7 @@ export function egressListeners(
   const listeners: Listener[] = [];
   const routes: RouteConfiguration[] = [];
   const sidecar = index.sidecars.of(client);
+  const settings = proxySettings(index.mesh, client, "CLIENT");
   sidecar?.spec.egress?.forEach((egress, place) => {
     const address = addressOf(egress);
     const port = egress.port?.number;
@@ -43,7 +45,7 @@ export function egressListeners(
     const filter = () => {
       if (isHttp(protocol)) {
         routes.push(compileOutboundRoutes(index, client, warn, { name, view }));
-        return outboundHttp(`outbound_${name}`, name, index.mesh.settings);
+        return outboundHttp(`outbound_${name}`, name, settings);
       }
       const [service, ...others] = view.services;
       const told = (message: string) => warnOf(sidecar, `egress[${place}].hosts`, message, warn);
@@ -51,7 +53,7 @@ export function egressListeners(
       if (others.length > 0) {
         told(`several services have port ${port}: connections go to the first, ${service.hostname}`);
       }
-      return tcpProxy(clusterName("outbound", port, "", service.hostname), index.mesh.settings);
+      return tcpProxy(clusterName("outbound", port, "", service.hostname), settings);
     };
     const made = filter();
     if (made === undefined) return;

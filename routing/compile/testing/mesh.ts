@@ -3,6 +3,7 @@ import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bu
 import { parseAllDocuments } from "yaml";
 import type { AuthorizationPolicy, PeerAuthentication, RequestAuthentication } from "../../istio/security_types.ts";
 import type { Sidecar } from "../../istio/sidecar_types.ts";
+import type { Telemetry } from "../../istio/telemetry_types.ts";
 import type { DestinationRule, Gateway, Resource, VirtualService } from "../../istio/types.ts";
 import type { Endpoint, Mesh, MeshSettings, Protocol, Service } from "../../mesh.ts";
 import type { WorkloadNode } from "../../xds/node.ts";
@@ -100,6 +101,7 @@ export function mesh(services: Service[], rules: Resource[] | string = [], chang
     virtualServices: all.filter((rule): rule is VirtualService => rule.kind === "VirtualService"),
     destinationRules: all.filter((rule): rule is DestinationRule => rule.kind === "DestinationRule"),
     gateways: all.filter((rule): rule is Gateway => rule.kind === "Gateway"),
+    telemetries: all.filter((rule): rule is Telemetry => rule.kind === "Telemetry"),
     sidecars: all.filter((rule): rule is Sidecar => rule.kind === "Sidecar"),
     peerAuthentications: all.filter((rule): rule is PeerAuthentication => rule.kind === "PeerAuthentication"),
     requestAuthentications: all.filter((rule): rule is RequestAuthentication => rule.kind === "RequestAuthentication"),

@@ -1,5 +1,9 @@
 /** Implemented fields of listeners. */
-import { AccessLogSchema } from "../../../../routing/xds/gen/envoy/config/accesslog/v3/accesslog_pb.ts";
+import {
+  AccessLogFilterSchema,
+  AccessLogSchema,
+  ExtensionFilterSchema,
+} from "../../../../routing/xds/gen/envoy/config/accesslog/v3/accesslog_pb.ts";
 import { SubstitutionFormatStringSchema } from "../../../../routing/xds/gen/envoy/config/core/v3/substitution_format_string_pb.ts";
 import {
   FilterChainMatchSchema,
@@ -9,6 +13,7 @@ import {
 } from "../../../../routing/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { ListenerSchema } from "../../../../routing/xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { FileAccessLogSchema } from "../../../../routing/xds/gen/envoy/extensions/access_loggers/file/v3/file_pb.ts";
+import { ExpressionFilterSchema } from "../../../../routing/xds/gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.ts";
 import { HttpInspectorSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
 import { ProxyProtocolSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
 import { TlsInspectorSchema } from "../../../../routing/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
@@ -36,9 +41,12 @@ export const listenerFields = [
   }),
   message(FilterChainMatchSchema, "server_names transport_protocol application_protocols"),
   message(FilterSchema, "typed_config", { name: byType }),
-  message(AccessLogSchema, "typed_config", { name: byType }),
+  message(AccessLogSchema, "filter typed_config", { name: byType }),
+  message(AccessLogFilterSchema, "extension_filter"),
+  message(ExtensionFilterSchema, "typed_config", { name: byType }),
+  message(ExpressionFilterSchema, "expression"),
   message(FileAccessLogSchema, "path format json_format log_format"),
-  message(SubstitutionFormatStringSchema, "text_format text_format_source json_format", {
+  message(SubstitutionFormatStringSchema, "text_format text_format_source json_format omit_empty_values", {
     content_type: "only for replies; this is a log's format",
   }),
 ];
