@@ -19,7 +19,7 @@ export interface SharedSets {
 const ofMessages = new WeakMap<ReadonlyMap<string, XdsResource>, ResourceSet>();
 /** By what else decides about endpoints: where the client is. */
 const ofEndpoints = new WeakMap<Outbound, Map<string, ResourceSet>>();
-/** The last sets that began with a resource, so that one that has not changed with the mesh stays the same object. */
+/** The last sets that began or ended with a resource, so that one that has not changed with the mesh stays the same object. */
 const recent = new WeakMap<EncodedResource, WeakRef<ResourceSet>[]>();
 const RECENT = 4;
 
@@ -65,13 +65,15 @@ function endpointsOf(name: string, mesh: Mesh, node: WorkloadNode): EncodedResou
 function setOf(resources: readonly EncodedResource[]): ResourceSet {
   if (resources.length === 0) return ResourceSet.empty;
   const set = new ResourceSet(resources);
-  const known = (recent.get(resources[0]) ?? []).filter((each) => each.deref() !== undefined);
-  const same = known.map((each) => each.deref()!).find((each) => {
+  const ends = [resources[0], resources[resources.length - 1]];
+  const known = new Set(ends.flatMap((end) => recent.get(end) ?? []).map((each) => each.deref()));
+  for (const each of known) {
+    if (each === undefined) continue;
     const { changed, removed } = each.differenceTo(set);
-    return changed.length === 0 && removed.length === 0;
-  });
-  if (same !== undefined) return same;
-  recent.set(resources[0], [new WeakRef(set), ...known].slice(0, RECENT));
+    if (changed.length === 0 && removed.length === 0) return each;
+  }
+  const made = new WeakRef(set);
+  for (const end of ends) recent.set(end, [made, ...recent.get(end) ?? []].slice(0, RECENT));
   return set;
 }
 

@@ -57,17 +57,43 @@ export function entryEndpoint(
   };
 }
 
+/** WorkloadEntries by namespace and label, so that a selector looks at few of a large mesh's. */
+export class EntryIndex {
+  readonly #byLabel = new Map<string, WorkloadEntry[]>();
+
+  constructor(entries: Iterable<WorkloadEntry>) {
+    for (const entry of entries) {
+      for (const [key, value] of Object.entries(entry.spec.labels ?? {})) {
+        const place = placeOf(entry.metadata.namespace, key, value);
+        const known = this.#byLabel.get(place);
+        if (known === undefined) this.#byLabel.set(place, [entry]);
+        else known.push(entry);
+      }
+    }
+  }
+
+  /** Those of a namespace that a selector chooses, in the order in which they came; none for an empty selector. */
+  selected(namespace: string, selector: Record<string, string>): WorkloadEntry[] {
+    const candidates = Object.entries(selector)
+      .map(([key, value]) => this.#byLabel.get(placeOf(namespace, key, value)) ?? [])
+      .sort((one, other) => one.length - other.length);
+    return (candidates[0] ?? []).filter(({ spec }) => matches(selector, spec.labels ?? {}));
+  }
+}
+
+function placeOf(namespace: string, key: string, value: string): string {
+  return `${namespace} ${key}=${value}`;
+}
+
 /** The endpoints of the WorkloadEntries of a namespace that a selector chooses; none for an empty selector. */
 export function selectedEndpoints(
-  entries: WorkloadEntry[],
+  entries: EntryIndex,
   namespace: string,
   selector: Record<string, string>,
   ports: DialledPort[],
   kind: AddressKind = "address",
 ): Endpoint[] {
-  if (Object.keys(selector).length === 0) return [];
-  return entries
-    .filter(({ metadata, spec }) => metadata.namespace === namespace && matches(selector, spec.labels ?? {}))
+  return entries.selected(namespace, selector)
     .map(({ metadata, spec }) => entryEndpoint(spec, metadata, ports, kind))
     .filter((endpoint) => endpoint !== null);
 }

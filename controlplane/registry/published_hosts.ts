@@ -2,7 +2,7 @@
 import type { KubernetesService, Resource, ServiceEntry, WorkloadEntry } from "../../routing/istio/types.ts";
 import { portProtocol } from "../../routing/compile/protocol.ts";
 import type { Endpoint, Service } from "../../routing/mesh.ts";
-import { type DialledPort, entryEndpoint, selectedEndpoints } from "./endpoints.ts";
+import { type DialledPort, entryEndpoint, EntryIndex, selectedEndpoints } from "./endpoints.ts";
 
 /** A resource or a registration that is not in force as it asks to be. */
 export interface Conflict {
@@ -25,7 +25,7 @@ export function publishedHosts(
   resources: Resource[],
   domain: string,
 ): { hosts: Map<string, PublishedHost>; conflicts: Conflict[] } {
-  const entries = resources.filter(({ kind }) => kind === "WorkloadEntry") as WorkloadEntry[];
+  const entries = new EntryIndex(resources.filter(({ kind }) => kind === "WorkloadEntry") as WorkloadEntry[]);
   const candidates = [
     ...byPrecedence(resources, "Service").map((service) => fromService(service as KubernetesService, domain, entries)),
     ...byPrecedence(resources, "ServiceEntry").flatMap((entry) => fromServiceEntry(entry as ServiceEntry, entries)),
@@ -49,7 +49,7 @@ export function publishedHosts(
   return { hosts, conflicts };
 }
 
-function fromService(service: KubernetesService, domain: string, entries: WorkloadEntry[]): PublishedHost {
+function fromService(service: KubernetesService, domain: string, entries: EntryIndex): PublishedHost {
   const { metadata: { name, namespace, annotations }, spec } = service;
   const ports = (spec.ports ?? []).filter(({ protocol }) => protocol === undefined || protocol === "TCP");
   const dialled: DialledPort[] = ports.map((port) => ({
@@ -80,7 +80,7 @@ function fromService(service: KubernetesService, domain: string, entries: Worklo
   };
 }
 
-function fromServiceEntry({ metadata, spec }: ServiceEntry, entries: WorkloadEntry[]): PublishedHost[] {
+function fromServiceEntry({ metadata, spec }: ServiceEntry, entries: EntryIndex): PublishedHost[] {
   const { namespace, name } = metadata;
   const ports = (spec.ports ?? []).filter(({ protocol }) => protocol?.toUpperCase() !== "UDP");
   const dialled: DialledPort[] = ports.map((port) => ({ ...port, target: port.targetPort ?? port.number }));
@@ -113,7 +113,7 @@ function fromServiceEntry({ metadata, spec }: ServiceEntry, entries: WorkloadEnt
 /** The endpoints that a ServiceEntry names or selects; `null`: its hosts themselves are resolved. */
 function entryEndpoints(
   { metadata, spec }: Pick<ServiceEntry, "metadata" | "spec">,
-  entries: WorkloadEntry[],
+  entries: EntryIndex,
   dialled: DialledPort[],
 ): Endpoint[] | null {
   const { resolution = "NONE", endpoints, workloadSelector } = spec;

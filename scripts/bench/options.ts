@@ -13,6 +13,8 @@ export interface BenchOptions {
   lowRateSeconds: number;
   /** How many are held open at the most. */
   idleConnections: number;
+  /** Simulated agents of a control plane. */
+  fleet: number;
   /** Connections of HTTP/1.1 under full load. */
   connections: number[];
   scenarios: Scenario[];
@@ -55,6 +57,7 @@ export function readOptions(args: string[]): BenchOptions {
     rateSeconds: quick ? 1 : 2,
     lowRateSeconds: quick ? 2 : 4,
     idleConnections: quick ? 1_000 : 10_000,
+    fleet: quick ? 100 : 1_000,
     connections: values.connections?.split(",").map((value) => count("--connections", value)) ??
       (quick ? [32] : [8, 32, 128]),
     scenarios: values.only?.split(",").map(scenarioOf) ?? scenarios,

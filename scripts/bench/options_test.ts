@@ -10,6 +10,7 @@ Deno.test("--quick is one short round, and other flags override it", () => {
     rateSeconds: 1,
     lowRateSeconds: 2,
     idleConnections: 1000,
+    fleet: 100,
     connections: [1, 64],
     scenarios: requestScenarios.filter(({ letter }) => letter === "c"),
     json: null,

@@ -2,7 +2,16 @@
 import type { Scenario } from "./scenario.ts";
 
 /** One table for each unit. */
-export type Table = "µs/request" | "requests/s" | "ms" | "MiB/CPU second" | "µs/s" | "KiB" | "MiB" | "×";
+export type Table =
+  | "µs/request"
+  | "requests/s"
+  | "ms"
+  | "MiB/CPU second"
+  | "µs/s"
+  | "KiB"
+  | "MiB"
+  | "×"
+  | "control plane, ms";
 
 const headings: Record<Table, string> = {
   "µs/request": "Processor time per request, in µs",
@@ -13,6 +22,7 @@ const headings: Record<Table, string> = {
   "KiB": "Memory, in KiB",
   "MiB": "Memory, in MiB",
   "×": "Data threads",
+  "control plane, ms": "The control plane: processor time and time to configuration, in ms",
 };
 
 /** One measurement of one proxy. */

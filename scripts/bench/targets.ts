@@ -40,6 +40,16 @@ export const targets: Target[] = [
   { scenario: "j", table: "MiB", row: "1 data thread", limit: 90 },
   { scenario: "j", table: "MiB", row: "2 data threads", limit: 90 },
   { scenario: "k", table: "×", limit: 1.8, atLeast: true },
+  { scenario: "scale", table: "control plane, ms", row: "1000 services: first agent, processor", limit: 1_000 },
+  { scenario: "scale", table: "control plane, ms", row: "1000 services: one endpoint changed, p99", limit: 500 },
+  { scenario: "scale", table: "MiB", row: "1000 services: all connected", limit: 500 },
+  {
+    scenario: "scale",
+    table: "control plane, ms",
+    row: "5000 services: first agent, processor",
+    against: { row: "1000 services: first agent, processor" },
+    limit: 6,
+  },
 ];
 
 /** A line for each row that a target is for and that was measured, such as `met: (a) … at most 1 × nginx, 0.94`. */

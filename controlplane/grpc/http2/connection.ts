@@ -42,7 +42,7 @@ const connectionWindow = 4 * 1024 * 1024;
 const defaultWindow = 65_535;
 const largestWindow = 2 ** 31 - 1;
 /** Bytes handed to the socket and not yet sent, above which no more DATA goes out, and above which the client reads nothing. */
-const fullSocket = 128 * 1024;
+const fullSocket = 64 * 1024;
 const stuckSocket = 4 * 1024 * 1024;
 /** Milliseconds for a connection's first SETTINGS, and for one without streams. */
 const prefaceDeadline = 10_000;

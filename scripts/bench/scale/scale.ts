@@ -39,10 +39,9 @@ export interface ScaleOptions {
   services: number;
   agents: number;
   changes: number;
-  running: Set<Program>;
 }
 
-export async function measureScale({ services, agents, changes, running }: ScaleOptions): Promise<ScaleResult> {
+export async function measureScale({ services, agents, changes }: ScaleOptions): Promise<ScaleResult> {
   const folder = await Deno.makeTempDir({ prefix: "skiff-scale-" });
   const config = join(folder, "config");
   await using parts = new AsyncDisposableStack();
@@ -50,16 +49,8 @@ export async function measureScale({ services, agents, changes, running }: Scale
   await Deno.mkdir(config);
   await writeMesh(config, services);
   const port = freePort();
-  const start = async () => {
-    const program = await startControlPlane(folder, config, port);
-    running.add(program);
-    return program;
-  };
-  let program = await start();
-  parts.defer(async () => {
-    await program.stop();
-    running.delete(program);
-  });
+  let program = await startControlPlane(folder, config, port);
+  parts.defer(() => program.stop());
   const identity = await clientIdentity(join(folder, "data"));
   const fleetOf = async (size: number) => {
     const fleet = await Fleet.start({ folder, agents: size, services, identity, processes: size === 1 ? 1 : 2 });
@@ -106,8 +97,7 @@ export async function measureScale({ services, agents, changes, running }: Scale
 
   await fleet.close();
   await program.stop();
-  running.delete(program);
-  program = await start();
+  program = await startControlPlane(folder, config, port);
   const restart = { all: 0, processor: 0 };
   restart.processor = await spent(async () => {
     const begun = epochNow();
@@ -156,7 +146,6 @@ function startControlPlane(folder: string, config: string, port: number): Promis
     "-A",
     "--no-check",
     v8Flags,
-    ...(Deno.env.get("SCALE_PROFILE")?.split(" ") ?? []),
     main,
     "--role=controlplane",
     `--data-dir=${join(folder, "data")}`,
