@@ -13,7 +13,8 @@ export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-const startDeadline = 15_000;
+/** Milliseconds. A control plane reads a large mesh before it listens. */
+const startDeadline = 60_000;
 /** Shell: as many descriptors as scenarios ask for, else as many as this user may have. */
 export const raiseLimit = 'ulimit -n 40000 2>/dev/null || ulimit -n "$(ulimit -Hn)"';
 
