@@ -12,11 +12,14 @@ export interface Command {
   /** Paragraphs after the usage line, wrapped by hand. */
   description: string;
   flags: Flag[];
+  /** What stands behind the command's name, as its usage calls it; absent: nothing may. */
+  argument?: string;
   /**
+   * @param argument there whenever {@link argument} says so
    * @returns the exit code.
    * @throws {UsageError} for what the user typed or the files it names.
    */
-  run(flags: FlagValues): Promise<number>;
+  run(flags: FlagValues, argument?: string): Promise<number>;
 }
 
 /** Flags that every command and role takes. */

@@ -2,6 +2,7 @@
 import { envoyBootstrapCommand, grpcBootstrapCommand } from "./bootstrap.ts";
 import type { Command } from "./command.ts";
 import { analyzeCommand } from "./analyze.ts";
+import { proxyConfigCommands } from "./proxy_config.ts";
 import { proxyStatusCommand } from "./proxy_status.ts";
 import { agentRole, allRole, controlPlaneRole } from "./roles.ts";
 import { tokenCreateCommand } from "./token_create.ts";
@@ -28,6 +29,7 @@ export const commands: Command[] = [
   validateEntry,
   analyzeCommand,
   proxyStatusCommand,
+  ...proxyConfigCommands,
   envoyBootstrapCommand,
   grpcBootstrapCommand,
   versionCommand,
@@ -36,4 +38,4 @@ export const commands: Command[] = [
 export const roles: Command[] = [controlPlaneRole, agentRole, allRole];
 
 /** Commands of later versions: known, so that the message can say so. */
-export const laterCommands = ["apply", "get", "delete", "proxy-config", "describe"];
+export const laterCommands = ["apply", "get", "delete", "describe"];

@@ -62,9 +62,9 @@ Deno.test("proxy-status shows who is connected, what is stale for how long, and 
     proxyTable([proxy, { ...gone, types: { CDS: synced, EDS: synced, LDS: synced, RDS: synced, SDS: synced } }], now)
       .split("\n"),
     [
-      "PROXY            AGENT  ADDRESS    CONNECTED   CDS     EDS         LDS     RDS     VERSION",
-      "reviews.default  vm-1   127.0.1.1  yes         SYNCED  STALE (5m)  NACK    SYNCED  0.1.0",
-      "ratings.default  vm-1   127.0.1.1  no, for 5m  SYNCED  SYNCED      SYNCED  SYNCED  0.1.0",
+      "PROXY            AGENT  ADDRESS    CONNECTED   CDS     EDS         LDS     RDS     SDS     VERSION",
+      "reviews.default  vm-1   127.0.1.1  yes         SYNCED  STALE (5m)  NACK    SYNCED  SYNCED  0.1.0",
+      "ratings.default  vm-1   127.0.1.1  no, for 5m  SYNCED  SYNCED      SYNCED  SYNCED  SYNCED  0.1.0",
       "reviews.default on vm-1 refused LDS: filters[0]: unknown",
     ],
   );

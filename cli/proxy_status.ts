@@ -10,8 +10,8 @@ export const proxyStatusCommand: Command = {
   usage: "proxy-status [--server URL] [-o table|json]",
   description:
     `Shows every workload's proxy as the control plane sees it. Of each type of configuration (CDS clusters, EDS endpoints,
-LDS listeners, RDS routes): SYNCED, it has what was sent; STALE, it has not answered yet; NACK, it refused, for the
-reason printed below; NOT SENT, there was nothing to send.`,
+LDS listeners, RDS routes, SDS secrets): SYNCED, it has what was sent; STALE, it has not answered yet; NACK, it refused, for the
+reason printed below; NOT SENT, there was nothing to send (skiff's agents find secrets themselves).`,
   flags: [serverFlag, { name: "output", short: "o", value: "FORMAT", description: "table or json; default table" }],
   async run(flags) {
     const format = flags.choice("output", ["table", "json"] as const) ?? "table";
@@ -29,7 +29,7 @@ export function proxyTable(proxies: ProxyStatus[], now: number): string {
     agent,
     address,
     connected ? "yes" : `no, for ${age(proxy.disconnectedSince, now)}`,
-    ...[types.CDS, types.EDS, types.LDS, types.RDS].map(({ status, staleSince }) =>
+    ...[types.CDS, types.EDS, types.LDS, types.RDS, types.SDS].map(({ status, staleSince }) =>
       staleSince === undefined ? status : `${status} (${age(staleSince, now)})`
     ),
     version,
@@ -39,7 +39,7 @@ export function proxyTable(proxies: ProxyStatus[], now: number): string {
       reason === undefined ? [] : [`${workload}.${namespace} on ${agent} refused ${type}: ${reason}`]
     )
   );
-  const heading = ["PROXY", "AGENT", "ADDRESS", "CONNECTED", "CDS", "EDS", "LDS", "RDS", "VERSION"];
+  const heading = ["PROXY", "AGENT", "ADDRESS", "CONNECTED", "CDS", "EDS", "LDS", "RDS", "SDS", "VERSION"];
   return [table([heading, ...rows]), ...refusals].join("\n");
 }
 

@@ -50,10 +50,15 @@ async function execute(
   const values = new FlagValues(parsed);
   const level: Level = values.choice("log-level", ["debug", "info", "warn", "error"] as const) ?? "info";
   configureLog({ level, format: values.choice("log-format", ["text", "json"] as const) ?? "text" });
-  if (parsed.positional.length > 0) {
-    throw new UsageError(`unexpected argument ${JSON.stringify(parsed.positional[0])} for ${command.name}`);
+  const expected = command.argument === undefined ? 0 : 1;
+  if (parsed.positional.length > expected) {
+    throw new UsageError(`unexpected argument ${JSON.stringify(parsed.positional[expected])} for ${command.name}`);
   }
-  return await command.run(values);
+  const [argument = ""] = parsed.positional;
+  if (command.argument !== undefined && argument === "") {
+    throw new UsageError(`${command.name} needs ${command.argument}: skiff ${command.usage}`);
+  }
+  return await command.run(values, argument);
 }
 
 function help(topic: string[]): number {

@@ -12,6 +12,7 @@ import { joinApp } from "./join/join_app.ts";
 import { startJoinServer } from "./join/join_server.ts";
 import { readMeshSettings } from "./mesh_settings.ts";
 import { MetricSet } from "./metrics/metric_set.ts";
+import { clientStatusService } from "./push/client_status.ts";
 import { discoveryService } from "./push/discovery_service.ts";
 import { Proxies } from "./push/proxies.ts";
 import { pushMetrics } from "./push/push_metrics.ts";
@@ -112,7 +113,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listen: xdsListen,
       certificate: certificates.current,
       trustBundle: authority.trustBundle(),
-      methods: [...discoveryService(pusher.serve), signingService(authority)],
+      methods: [
+        ...discoveryService(pusher.serve),
+        ...clientStatusService(authority, proxies),
+        signingService(authority),
+      ],
     }));
   parts.defer(() => xds.shutdown());
   parts.defer(() => pusher.close());
@@ -137,6 +142,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ready: () => ready,
     metrics: () => metrics.text(),
     proxies: () => proxies.list(),
+    configurations: (wanted) => proxies.configurations(wanted),
     problems: () => reportedProblems(configuration.problems(), registry.conflicts(), pusher.warnings()),
     mesh: () => registry.mesh(),
     createToken: (request) =>

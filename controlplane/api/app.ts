@@ -2,9 +2,10 @@
 import { Hono } from "hono";
 import { logger } from "../../log/log.ts";
 import type { Mesh } from "../../routing/mesh.ts";
-import type { ProxyStatus } from "../push/proxies.ts";
+import type { ProxyConfiguration, ProxyStatus } from "../push/proxies.ts";
 import type { Store } from "../store/store.ts";
 import { type ApiBindings, localCallsOnly } from "./local_calls.ts";
+import { configTypes, isNamed, proxyResources } from "./proxy_config.ts";
 import { kindOf, listView, resourceView } from "./resource_view.ts";
 import { tokenHandler, type TokenRequest } from "./tokens.ts";
 
@@ -27,6 +28,8 @@ export interface ApiOptions {
   /** Prometheus text. */
   metrics(): string;
   proxies(): ProxyStatus[];
+  /** The connected proxies that are wanted, with what they have. */
+  configurations(wanted: (node: ProxyConfiguration["node"]) => boolean): ProxyConfiguration[];
   problems(): ReportedProblem[];
   mesh(): Mesh;
   createToken(request: TokenRequest): Promise<string>;
@@ -42,6 +45,19 @@ export function apiApp(options: ApiOptions): Hono<{ Bindings: ApiBindings }> {
   app.get("/metrics", (c) => c.body(options.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }));
 
   app.get("/api/v1/proxies", (c) => c.json(options.proxies()));
+  app.get("/api/v1/proxies/:proxy/config/:type", localCallsOnly, (c) => {
+    const { proxy, type: word } = c.req.param();
+    const type = Object.hasOwn(configTypes, word) ? configTypes[word] : undefined;
+    if (type === undefined) {
+      return c.json({ error: `no type ${word}`, hint: `one of ${Object.keys(configTypes).join(", ")}` }, 404);
+    }
+    const found = options.configurations((node) => isNamed(proxy, node));
+    if (found.length > 0) return c.json(proxyResources(found, type));
+    return c.json(
+      { error: `no proxy ${proxy} is connected`, hint: "proxy-status lists them, as PROXY and AGENT" },
+      404,
+    );
+  });
   app.get("/api/v1/problems", (c) => c.json(options.problems()));
   app.get("/api/v1/registry", (c) => {
     const { services, settings: { domain, rootNamespace } } = options.mesh();

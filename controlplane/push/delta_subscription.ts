@@ -132,6 +132,14 @@ export class DeltaSubscription implements Subscription<DeltaSubscriptionRequest>
     return this.#delivery.status();
   }
 
+  *held(): Iterable<[name: string, version: string]> {
+    const { set, but } = this.#held;
+    for (const name of new Set([...set.names(), ...but.keys()])) {
+      const version = versionIn(this.#held, name);
+      if (version !== null && version !== absent) yield [name, version];
+    }
+  }
+
   resend(names: Iterable<string>): void {
     this.#forget(names);
   }

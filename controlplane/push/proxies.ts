@@ -2,6 +2,7 @@
 import { formatSpiffeId } from "../../ca/spiffe/spiffe_id.ts";
 import type { WorkloadNode } from "../../routing/xds/node.ts";
 import { workloadKey } from "../registry/registered_workloads.ts";
+import type { HeldResource } from "./push_stream.ts";
 import type { ResourceType } from "./resource_types.ts";
 import type { SubscriptionStatus } from "./delivery.ts";
 
@@ -23,11 +24,24 @@ export interface ProxyStatus {
   types: Record<ResourceType, SubscriptionStatus>;
 }
 
+/** What is known of a proxy's stream. */
+export interface ProxyStream {
+  status(): Record<ResourceType, SubscriptionStatus>;
+  held(): HeldResource[];
+}
+
+/** A proxy with everything that it has. */
+export interface ProxyConfiguration {
+  node: WorkloadNode;
+  status: Record<ResourceType, SubscriptionStatus>;
+  held: HeldResource[];
+}
+
 interface Entry {
   connection: string;
   node: WorkloadNode;
   since: number;
-  status(): Record<ResourceType, SubscriptionStatus>;
+  stream: ProxyStream;
   connected: boolean;
 }
 
@@ -44,17 +58,18 @@ export class Proxies {
     this.#now = now;
   }
 
-  connect(connection: string, node: WorkloadNode, status: Entry["status"]): void {
+  connect(connection: string, node: WorkloadNode, stream: ProxyStream): void {
     this.#forgetOld();
-    this.#entries.set(workloadKey(node), { connection, node, status, since: this.#now(), connected: true });
+    this.#entries.set(workloadKey(node), { connection, node, stream, since: this.#now(), connected: true });
   }
 
   disconnect(connection: string, node: WorkloadNode): void {
     const entry = this.#entries.get(workloadKey(node));
     // A newer stream may have taken over.
     if (entry?.connection !== connection) return;
-    const last = entry.status();
-    entry.status = () => last;
+    const last = entry.stream.status();
+    // What it has goes with the stream: only what it was told last is still shown.
+    entry.stream = { status: () => last, held: () => [] };
     entry.connected = false;
     entry.since = this.#now();
   }
@@ -64,7 +79,13 @@ export class Proxies {
     return [...this.#entries.keys()].sort().map((key) => this.#describe(this.#entries.get(key)!));
   }
 
-  #describe({ node, connected, since, status }: Entry): ProxyStatus {
+  /** The connected proxies for which `wanted` holds, each with what it has. */
+  configurations(wanted: (node: WorkloadNode) => boolean): ProxyConfiguration[] {
+    return [...this.#entries.values()].filter(({ connected, node }) => connected && wanted(node))
+      .map(({ node, stream }) => ({ node, status: stream.status(), held: stream.held() }));
+  }
+
+  #describe({ node, connected, since, stream }: Entry): ProxyStatus {
     const { agent, workload, namespace, serviceAccount, address, version } = node;
     return {
       agent,
@@ -75,7 +96,7 @@ export class Proxies {
       version,
       connected,
       [connected ? "connectedSince" : "disconnectedSince"]: new Date(since).toISOString(),
-      types: status(),
+      types: stream.status(),
     };
   }
 

@@ -1,6 +1,7 @@
 /** One proxy's ADS stream, apart from the transport and from the protocol's variant: what to send, and when. */
 import { healthTypeUrl, type ResourceType, resourceTypeOf, resourceTypes } from "./resource_types.ts";
 import type { SubscriptionStatus } from "./delivery.ts";
+import type { EncodedResource } from "../../routing/xds/resources.ts";
 import type { AvailableResources } from "./proxy_resources.ts";
 import type { Difference, Subscribe, Subscription } from "./subscription.ts";
 
@@ -30,6 +31,15 @@ export interface PushStreamOptions<Request extends PushRequest> {
   onHealth(healthy: boolean, reason: string): void;
   /** Milliseconds since the epoch. */
   now(): number;
+}
+
+/** A resource that a proxy has, or will have once it takes what is on its way. */
+export interface HeldResource {
+  type: ResourceType;
+  name: string;
+  version: string;
+  /** Absent where the mesh has another version by now. */
+  resource?: EncodedResource;
 }
 
 /** Reasons come from the other side and end up in logs and answers. */
@@ -86,6 +96,17 @@ export class PushStream<Request extends PushRequest> {
     const none: SubscriptionStatus = { status: "NOT SENT", acknowledged: "", sent: "" };
     const of = (type: ResourceType) => this.#subscriptions.get(type)?.status() ?? none;
     return { CDS: of("CDS"), EDS: of("EDS"), LDS: of("LDS"), RDS: of("RDS"), SDS: of("SDS") };
+  }
+
+  /** What the proxy has, by type and name. */
+  held(): HeldResource[] {
+    const resources = this.#options.resources();
+    return [...this.#subscriptions].flatMap(([type, subscription]) =>
+      [...subscription.held()].map(([name, version]) => {
+        const resource = resources?.resource(type, name);
+        return { type, name, version, ...(resource?.version === version ? { resource } : {}) };
+      })
+    );
   }
 
   /** @returns whether the request answered what was sent last */

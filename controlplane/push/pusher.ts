@@ -158,7 +158,7 @@ export class Pusher {
     const before = this.#changes;
     workloads.connect(id, node);
     connection.awaitsPush = this.#changes !== before;
-    proxies.connect(id, node, () => connection.stream.status());
+    proxies.connect(id, node, connection.stream);
     return connection;
   }
 

@@ -98,6 +98,10 @@ export class StateSubscription implements Subscription<StateSubscriptionRequest>
     return this.#delivery.status();
   }
 
+  *held(): Iterable<[name: string, version: string]> {
+    for (const { name, version } of this.#held.values()) yield [name, version];
+  }
+
   resend(names: Iterable<string>): void {
     for (const name of names) this.#held.delete(name);
   }

@@ -41,6 +41,8 @@ export interface Subscription<Request> {
    */
   reject(nonce: string, reason: string): boolean;
   status(): SubscriptionStatus;
+  /** Names and versions of what the client has, or will have once it takes the outstanding response. */
+  held(): Iterable<[name: string, version: string]>;
   /** The client is sent these once more, as far as it asks for them, whatever their version. */
   resend(names: Iterable<string>): void;
 }

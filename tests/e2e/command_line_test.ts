@@ -66,7 +66,9 @@ Deno.test("bad addresses, durations and files are refused before anything starts
 
 Deno.test("commands of later versions say so", async () => {
   assertRefused(await runSkiff(["describe", "reviews"]), /^skiff: describe is not in this version\n$/);
-  assertRefused(await runSkiff(["proxy-config", "routes", "vm-1"]), /^skiff: proxy-config is not in this version\n$/);
+  assertRefused(await runSkiff(["describe", "reviews"]), /^skiff: describe is not in this version\n$/);
+  assertRefused(await runSkiff(["proxy-config", "routes"]), /^skiff: proxy-config routes needs AGENT: /);
+  assertRefused(await runSkiff(["proxy-config", "routes", "vm-1", "x"]), /^skiff: unexpected argument "x" /);
 });
 
 Deno.test("an agent file that is not one is refused with its place", () =>
