@@ -7,10 +7,10 @@
 
 import type { DynamicHostsConfig } from "./name_resolution.ts";
 import type { HostRules } from "../../routing/canonical/host.ts";
+import type { AccessLogConfig } from "./access_log_config.ts";
 import type { BucketConfig } from "../filters/token_bucket.ts";
 import type { MetricChange } from "../record/series.ts";
 import type { HealthCheckConfig } from "../health_check/config.ts";
-import type { Expression } from "../../routing/expression/parse.ts";
 import type { RbacConfig } from "../../routing/authorize/condition.ts";
 import type { PathRules } from "../../routing/canonical/path.ts";
 import type { RetryBudget } from "../../routing/resilience/retry.ts";
@@ -211,18 +211,6 @@ export interface ForwardingConfig {
   requestIdInResponse: boolean;
   /** Appended to `via` of requests and responses; empty: none. */
   via: string;
-}
-
-export interface AccessLogConfig {
-  /** A path, `/dev/stdout` included. */
-  path: string;
-  /** Envoy's format string, or `null` for JSON by {@link json}. */
-  format: string | null;
-  json: Record<string, string> | null;
-  /** What is not there is left out, where otherwise it is a dash in text and null in JSON; absent: not. */
-  omitEmptyValues?: boolean;
-  /** Only what it holds for is told; absent: everything. */
-  filter?: Expression;
 }
 
 // ------------------------------------------------------------------------------------------------------- routes

@@ -2,7 +2,7 @@
  * Access log lines by Envoy's format strings
  * (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage).
  */
-import type { AccessLogConfig } from "../config/model.ts";
+import type { AccessLogConfig } from "../config/access_log_config.ts";
 import { ascii } from "../decode/characters.ts";
 import type { Fields, RequestHead } from "../decode/head.ts";
 import { flagText } from "../respond/outcome.ts";

@@ -8,7 +8,7 @@ import {
   FileAccessLogSchema,
 } from "../../../routing/xds/gen/envoy/extensions/access_loggers/file/v3/file_pb.ts";
 import { ExpressionFilterSchema } from "../../../routing/xds/gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.ts";
-import type { AccessLogConfig } from "../model.ts";
+import type { AccessLogConfig } from "../access_log_config.ts";
 import { unpack } from "./strict.ts";
 import type { Place } from "./unsupported.ts";
 import { inlineText, textValues } from "./values.ts";

@@ -12,7 +12,8 @@ import { TlsInspectorSchema } from "../../../routing/xds/gen/envoy/extensions/fi
 import { HttpConnectionManagerSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { RBACSchema as NetworkRbacSchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { TcpProxySchema } from "../../../routing/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
-import type { AccessLogConfig, FilterChainConfig, ListenerConfig, RouteConfig, SecretConfig } from "../model.ts";
+import type { AccessLogConfig } from "../access_log_config.ts";
+import type { FilterChainConfig, ListenerConfig, RouteConfig, SecretConfig } from "../model.ts";
 import { accessLogs } from "./access_log.ts";
 import { connectionManager } from "./http_connection_manager.ts";
 import { httpRbacFilters } from "./http_filters.ts";
