@@ -12,7 +12,7 @@ import {
   portNumber,
 } from "../../routing/istio/schema/names.ts";
 import { type ReadinessProbe, readinessProbe } from "../../routing/istio/schema/readiness_probe.ts";
-import { protocol } from "../../routing/istio/schema/service_entry.ts";
+import { protocol } from "../../routing/istio/schema/protocol.ts";
 import { portName } from "../../routing/istio/schema/workload_entry.ts";
 import type { AgentPorts } from "./agent_file.ts";
 import { parseHostPort, parseTarget } from "./target.ts";

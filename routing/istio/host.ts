@@ -24,3 +24,11 @@ export function hostMatches(one: string, other: string): boolean {
   }
   return oneWild ? other.endsWith(one.slice(1)) : one.endsWith(other.slice(1));
 }
+
+/** Whether every name that the one means is meant by the other too (Istio's host.Name.SubsetOf). Lower case. */
+export function subsetOf(one: string, other: string): boolean {
+  if (!other.startsWith("*")) return one === other;
+  return one.startsWith("*")
+    ? one.length >= other.length && one.endsWith(other.slice(1))
+    : one.endsWith(other.slice(1));
+}

@@ -1,5 +1,7 @@
 /** Kubernetes' object metadata. */
 import { map, object, required } from "../yaml/collections.ts";
+import type { Cursor } from "../yaml/cursor.ts";
+import { quote } from "../yaml/node.ts";
 import { type Schema, schema, string, text } from "../yaml/schema.ts";
 import { dnsLabel, dnsSubdomain, labelKey, labels } from "./schema/names.ts";
 import type { Metadata } from "./types.ts";
@@ -46,3 +48,27 @@ export const metadata: Schema<Metadata> = schema(written.json, (cursor) => {
   const value = written(cursor);
   return value && { namespace: "default", labels: {}, annotations: {}, ...value };
 });
+
+const DRY_RUN = "istio.io/dry-run";
+
+/** What Istio demands of the metadata of single kinds. */
+export function checkMetadata(kind: string, { name, annotations }: Metadata, resource: Cursor): void {
+  const at = resource.at("metadata");
+  if (kind === "Gateway" && name.includes(".")) {
+    at.at("name").error(`must be without dots for a Gateway, found ${quote(name)}`);
+  }
+  const dryRun = annotations[DRY_RUN];
+  if (dryRun === undefined) return;
+  const place = at.at("annotations", DRY_RUN);
+  if (kind !== "AuthorizationPolicy") {
+    place.error("is for AuthorizationPolicy only: remove it");
+  } else if (!/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(dryRun)) {
+    place.error(`must be "true" or "false", found ${quote(dryRun)}`);
+  } else if (actsOtherwise(resource.at("spec", "action"))) {
+    place.error("is for actions ALLOW and DENY only");
+  }
+}
+
+function actsOtherwise({ node }: Cursor): boolean {
+  return node.type === "scalar" && (node.value === "AUDIT" || node.value === "CUSTOM");
+}

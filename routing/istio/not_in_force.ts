@@ -12,7 +12,7 @@ interface NotInForce {
   values?: RegExp;
 }
 
-const notServed = /^(HTTP2|GRPC|GRPC-WEB|UDP)$/i;
+const notServed = /^(HTTP2|GRPC|GRPC-WEB|HTTP_PROXY|UDP)$/i;
 const yes = /^(true|yes|on)$/i;
 
 /** Taken as 1.2. */
@@ -29,7 +29,9 @@ const serverTls: NotInForce[] = [
 ];
 
 const gateway: NotInForce[] = [
+  { field: "servers[].port.protocol", values: /^(HTTP_PROXY|UDP)$/i },
   { field: "servers[].bind", values: /^unix:/ },
+  { field: "servers[].tls.tlsCertificates[].caCertificates" },
   { field: "servers[].defaultEndpoint" },
   { field: "servers[].tls.mode", values: /^AUTO_PASSTHROUGH$/ },
   ...under("servers[].tls", serverTls),
@@ -46,7 +48,6 @@ const sidecar: NotInForce[] = [
   { field: "egress[].captureMode", values: /^IPTABLES$/ },
   { field: "egress[].bind", values: /^unix:/ },
   ...under("ingress[].tls", serverTls),
-  { field: "ingress[].tls.tlsCertificates[].caCertificates" },
   // Upgrades are for callers.
   { field: "ingress[].connectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },
   { field: "inboundConnectionPool.http.h2UpgradePolicy", values: /^UPGRADE$/ },

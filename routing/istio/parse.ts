@@ -5,7 +5,7 @@ import { anything } from "../yaml/schema.ts";
 import { parseYaml } from "../yaml/parse.ts";
 import { nearest } from "../yaml/suggest.ts";
 import { type Kind, kinds, splitApiVersion } from "./kinds.ts";
-import { metadata } from "./metadata.ts";
+import { checkMetadata, metadata } from "./metadata.ts";
 import { warnOfWhatIsNotInForce } from "./not_in_force.ts";
 import { inOrderOfText, type Problem, problemOf, type Subject } from "./problem.ts";
 import type { Resource } from "./types.ts";
@@ -72,6 +72,7 @@ function readResource(file: string, cursor: Cursor): Resource | undefined {
   if (!cursor.has("metadata")) cursor.at("metadata").error("is required");
   const meta = cursor.has("metadata") ? metadata(cursor.at("metadata")) : undefined;
   const spec = readSpec(kind, cursor);
+  if (meta !== undefined) checkMetadata(kind.name, meta, cursor);
   if (report.errors > 0 || meta === undefined || spec === undefined) return undefined;
   return { apiVersion, kind: kindName, metadata: meta, spec, origin: { file, ...startOf(cursor.node) } };
 }
@@ -81,13 +82,16 @@ function readSpec(kind: Kind, cursor: Cursor): unknown {
     cursor.atKey("kind").warning(`${kind.name} is accepted but not in force in this version`);
     return cursor.has("spec") ? anything(cursor.at("spec")) : {};
   }
-  if (!cursor.has("spec")) {
-    cursor.at("spec").error("is required");
-    return undefined;
-  }
-  const spec = kind.spec(cursor.at("spec"));
-  warnOfWhatIsNotInForce(kind.name, cursor.at("spec"));
-  return spec;
+  const spec = cursor.has("spec") ? cursor.at("spec") : emptySpec(cursor);
+  const value = kind.spec(spec);
+  warnOfWhatIsNotInForce(kind.name, spec);
+  return value;
+}
+
+/** What a spec that is not written means: one without fields, wrong or not by the rules of its kind. */
+function emptySpec(cursor: Cursor): Cursor {
+  const { report, node: { position } } = cursor;
+  return new Cursor({ type: "map", entries: new Map(), position }, report, "spec");
 }
 
 function findKind(apiVersion: string, name: string, cursor: Cursor): Kind | undefined {

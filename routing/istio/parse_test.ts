@@ -16,11 +16,17 @@ Deno.test("fills in the namespace and remembers where each document begins", () 
 Deno.test("gives the spec under camelCase names with durations as they were written", () => {
   const [resource] = parseResources(
     "a.yaml",
-    rule("http: [{ timeout: 1m30s, retries: { per_try_timeout: 2s }, route: [{ destination: { host: b } }] }]"),
+    rule(
+      "http: [{ timeout: 1m30s, retries: { attempts: 3, per_try_timeout: 2s }, route: [{ destination: { host: b } }] }]",
+    ),
   ).resources;
   assert.deepEqual(resource.spec, {
     hosts: ["a"],
-    http: [{ timeout: "1m30s", retries: { perTryTimeout: "2s" }, route: [{ destination: { host: "b" } }] }],
+    http: [{
+      timeout: "1m30s",
+      retries: { attempts: 3, perTryTimeout: "2s" },
+      route: [{ destination: { host: "b" } }],
+    }],
   });
 });
 

@@ -48,7 +48,7 @@ spec: { mtls: { mode: DISABLE } }
 `;
 const files = "serverCertificate: /mine/cert.pem, privateKey: /mine/key.pem";
 const tlsRow = (field: string, tls: string, expect: string | Expectation) =>
-  row(`ingress[].tls.${field}`, ingress(`tls: { ${tls} }`), expect, off);
+  row(`ingress[].tls.${field}`, ingress(`tls: { ${tls} }`, "number: 9080, protocol: HTTPS, name: https"), expect, off);
 const mutual = `mode: MUTUAL, ${files}, caCertificates: /mine/ca.pem`;
 const forGateways: Expectation = { refuses: /for gateways/ };
 
@@ -81,13 +81,15 @@ fieldTests({
       notInForce,
     ),
     row("egress[].captureMode", egress(`captureMode: NONE, hosts: ["*/*"]`), notInForce),
-    row("egress[].bind", egress(`port: { number: 1, protocol: HTTP, name: a }, bind: "unix:///x", hosts: ["*/*"]`), {
+    row("egress[].bind", egress(`port: { protocol: HTTP, name: a }, bind: "unix:///x", hosts: ["*/*"]`), {
       warns: /not in force/,
     }),
     row("egress[].hosts[]", egress(`hosts: ["./db.default.svc.cluster.local"]`), { vanishes: ownName }),
-    row("egress[].port.name", bound(), `"name":"127.0.0.9_9080"`),
+    row("egress[].port.name", bound("number: 5432, name: tcp"), { vanishes: `"routeConfigName":"127.0.0.9_5432"` }),
     row("egress[].port.number", bound(), `"name":"127.0.0.9_9080"`),
-    row("egress[].port.protocol", bound("number: 5432, protocol: TCP, name: tcp"), `"name":"127.0.0.9_5432"`),
+    row("egress[].port.protocol", bound("number: 5432, protocol: TCP"), {
+      vanishes: `"routeConfigName":"127.0.0.9_5432"`,
+    }),
     row("egress[].port.targetPort", bound("number: 9080, protocol: HTTP, name: http, targetPort: 1"), {
       refuses: /no meaning/,
     }),
@@ -97,9 +99,9 @@ fieldTests({
     row("ingress[].captureMode", ingress("captureMode: IPTABLES"), notInForce),
     row("ingress[].defaultEndpoint", ingress(`defaultEndpoint: "unix:///mine"`), `"pipe":{"path":"/mine"}`),
     row("ingress[].defaultEndpoint", ingress(`defaultEndpoint: "0.0.0.0:77"`), `"address":"10.0.0.2","portValue":77`),
-    row("ingress[].port.name", ingress("", "number: 77, protocol: TCP, name: tcp"), `"name":"10.0.0.1_77"`),
+    row("ingress[].port.name", ingress("", "number: 77, name: tcp"), { vanishes: `"name":"inbound|http|77"` }),
     row("ingress[].port.number", ingress("", "number: 77, protocol: TCP, name: tcp"), `"name":"10.0.0.1_77"`),
-    row("ingress[].port.protocol", ingress("", "number: 77, protocol: TCP, name: tcp"), `"cluster":"inbound|77||"`),
+    row("ingress[].port.protocol", ingress("", "number: 77, protocol: TCP"), { vanishes: `"name":"inbound|http|77"` }),
     row("ingress[].port.targetPort", ingress("", "number: 77, protocol: TCP, name: tcp, targetPort: 1"), {
       refuses: /no meaning/,
     }),
@@ -118,15 +120,13 @@ fieldTests({
     }),
     tlsRow("verifyCertificateHash[]", `${mutual}, verifyCertificateHash: [abab]`, `"verifyCertificateHash":["abab"]`),
     tlsRow("verifyCertificateSpki[]", `${mutual}, verifyCertificateSpki: [YWJj]`, `"verifyCertificateSpki":["YWJj"]`),
-    tlsRow(
-      "tlsCertificates[].serverCertificate",
-      `mode: SIMPLE, tlsCertificates: [{ ${files} }]`,
-      `file-cert:/mine/cert.pem~`,
+    ...["serverCertificate", "privateKey", "caCertificates"].map((field) =>
+      tlsRow(
+        `tlsCertificates[].${field}`,
+        `mode: MUTUAL, tlsCertificates: [{ ${files}, caCertificates: /a }]`,
+        forGateways,
+      )
     ),
-    tlsRow("tlsCertificates[].privateKey", `mode: SIMPLE, tlsCertificates: [{ ${files} }]`, `~/mine/key.pem`),
-    tlsRow("tlsCertificates[].caCertificates", `mode: SIMPLE, tlsCertificates: [{ ${files}, caCertificates: /a }]`, {
-      warns: /not in force/,
-    }),
     tlsRow("insecureSkipVerify", `${mutual}, insecureSkipVerify: true`, notInForce),
     tlsRow("credentialName", `mode: SIMPLE, credentialName: a`, forGateways),
     tlsRow("credentialNames[]", `mode: SIMPLE, credentialNames: [a]`, forGateways),

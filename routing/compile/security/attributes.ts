@@ -111,6 +111,8 @@ export function conditionAttribute(
       return { principal: sources.namespaces };
     case "source.principal":
       return { principal: sources.principals };
+    case "source.trustDomain":
+      return { principal: sources.trustDomains };
     case "source.serviceAccount":
       return { principal: sources.serviceAccounts };
     case "destination.ip":

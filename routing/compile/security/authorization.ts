@@ -21,6 +21,7 @@ import {
 import { packAny } from "../../xds/resources.ts";
 import type { Warn } from "../warning.ts";
 import { UNENFORCED } from "../../authorize/unenforced.ts";
+import { isOfFilter } from "../../istio/schema/security/condition_key.ts";
 import type { RuleScope } from "./attributes.ts";
 import { neverMatching, rulePolicy } from "./authorization_rule.ts";
 import { permissions, principal, principals } from "./rbac_messages.ts";
@@ -99,8 +100,9 @@ function filterRules(mesh: Mesh, workload: PolicyWorkload, port: number, http: b
       port,
     };
     const compiled = policiesOf(policy, scope, warn);
-    if (policy.metadata.annotations[DRY_RUN] === "true") filter.shadowRules = { ...filter.shadowRules, ...compiled };
-    else filter.rules = { ...filter.rules, ...compiled };
+    if (/^(1|t|true)$/i.test(policy.metadata.annotations[DRY_RUN] ?? "")) {
+      filter.shadowRules = { ...filter.shadowRules, ...compiled };
+    } else filter.rules = { ...filter.rules, ...compiled };
   }
   return [deny, allow].filter(({ rules, shadowRules }) => rules !== null || shadowRules !== null);
 }
@@ -132,7 +134,7 @@ function policiesOf({ metadata, spec }: AuthorizationPolicy, scope: RuleScope, w
 }
 
 function namesToken({ from = [], when = [] }: NonNullable<AuthorizationPolicy["spec"]["rules"]>[number]): boolean {
-  return when.some(({ key }) => key.startsWith("request.auth.")) ||
+  return when.some(({ key }) => key.startsWith("request.auth.") || isOfFilter(key)) ||
     from.some(({ source }) => [source?.requestPrincipals, source?.notRequestPrincipals].some((list) => list?.length));
 }
 

@@ -22,11 +22,15 @@ const retryConditions = [
   "unavailable",
 ];
 
+/** HTTP statuses that have a name (IANA's registry). */
+const statuses = /^(10[0-3]|20[0-8]|226|30[0-578]|4(0\d|1[0-8]|2[1-689]|31|51)|50[0-8]|51[01])$/;
+
 /** What is wrong with a comma-separated `retryOn`, which may hold HTTP statuses too; `undefined`: nothing. */
 export function unknownRetryCondition(retryOn: string): string | undefined {
-  for (const part of retryOn.split(",").map((part) => part.trim())) {
-    if (part === "" || retryConditions.includes(part)) continue;
-    if (/^[1-5]\d\d$/.test(part)) continue;
+  if (retryOn === "") return undefined;
+  for (const part of retryOn.split(",")) {
+    if (retryConditions.includes(part) || statuses.test(part)) continue;
+    if (part !== part.trim()) return `must be separated by commas without spaces, found ${quote(part)}`;
     const meant = nearest(part, retryConditions);
     return `has the unknown condition ${quote(part)}` + (meant === undefined ? "" : `; did you mean ${meant}?`);
   }

@@ -30,7 +30,7 @@ const http = message<Http>({
   http2MaxRequests: count,
   maxRequestsPerConnection: count,
   maxRetries: count,
-  idleTimeout: duration({ zero: true }),
+  idleTimeout: duration(),
   h2UpgradePolicy: enumeration("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"),
   useClientProtocol: boolean,
   maxConcurrentStreams: count,

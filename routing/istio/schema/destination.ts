@@ -4,20 +4,22 @@ import type { Cursor } from "../../yaml/cursor.ts";
 import { integer, refine, type Schema, string } from "../../yaml/schema.ts";
 import type { Destination, HTTPRouteDestination, RouteDestination } from "../types.ts";
 import { headers } from "./headers.ts";
-import { dnsLabel, hostName, isAddress, portNumber } from "./names.ts";
+import { isAddress, istioLabel, portNumber, wildcardHost } from "./names.ts";
 
 const port = message<{ number?: number }>({ number: portNumber });
 
-/** A text rule: one host, no wildcard. */
+/** A text rule: one host; a wildcard stands for the ServiceEntry that has it. */
 function destinationHost(value: string): string | undefined {
-  if (value.includes("*")) return "be one host, without *";
-  return isAddress(value) ? undefined : hostName(value);
+  if (value === "*") return "be one host, not *";
+  return isAddress(value) ? undefined : wildcardHost(value);
 }
 
 export const destination: Schema<Destination> = message<Destination>({
   host: required(string(destinationHost)),
-  subset: string(dnsLabel),
+  subset: string(istioLabel),
   port,
+}, (_, cursor) => {
+  if (cursor.has("port") && !cursor.at("port").has("number")) cursor.at("port", "number").error("is required");
 });
 
 const weight = integer(0, 2 ** 31 - 1);

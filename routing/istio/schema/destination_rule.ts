@@ -1,21 +1,20 @@
 /** DestinationRule, by the rules of Istio's validator. */
-import { list, map, message, required } from "../../yaml/collections.ts";
+import { list, message, required } from "../../yaml/collections.ts";
 import { quote } from "../../yaml/node.ts";
 import { type Schema, string } from "../../yaml/schema.ts";
 import type { DestinationRuleSpec, Subset } from "../types.ts";
-import { dnsLabel, exportTo, isAddress, labelKey, labels, labelValue, noNone, wildcardHost } from "./names.ts";
+import { exportTo, isAddress, istioLabel, labels, noNone, wildcardHost } from "./names.ts";
+import { workloadSelector } from "./security/policy_target.ts";
 import { trafficPolicy } from "./traffic_policy.ts";
 
-const subset: Schema<Subset> = message<Subset>({ name: required(string(dnsLabel)), labels, trafficPolicy });
+const subset: Schema<Subset> = message<Subset>({ name: required(string(istioLabel)), labels, trafficPolicy });
 
 export const destinationRule: Schema<DestinationRuleSpec> = message<DestinationRuleSpec>({
   host: required(string((value) => isAddress(value) ? undefined : wildcardHost(value))),
   trafficPolicy,
   subsets: list(subset),
   exportTo,
-  workloadSelector: message<{ matchLabels?: Record<string, string> }>({
-    matchLabels: map(string(labelValue), labelKey),
-  }),
+  workloadSelector,
 }, ({ subsets = [], exportTo }, cursor) => {
   const seen = new Set<string>();
   subsets.forEach(({ name }, index) => {

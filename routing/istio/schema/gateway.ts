@@ -4,10 +4,10 @@ import type { Cursor } from "../../yaml/cursor.ts";
 import { quote } from "../../yaml/node.ts";
 import { boolean, enumeration, nonEmpty, type Schema, string } from "../../yaml/schema.ts";
 import type { GatewayServer, GatewaySpec, ServerTLSSettings } from "../types.ts";
-import { dnsLabel, isAddress, labels, portNumber, wildcardHost } from "./names.ts";
+import { isAddress, istioLabel, labels, portNumber, wildcardHost } from "./names.ts";
+import { protocol } from "./protocol.ts";
 
-const protocols = ["HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS"];
-const withoutTls = ["HTTP", "GRPC", "GRPC-WEB", "HTTP2"];
+const withoutTls = ["HTTP", "HTTP_PROXY", "GRPC", "GRPC-WEB", "HTTP2"];
 
 /** Those that Istio knows; another is left out, with a warning. */
 export const cipherSuites: readonly string[] = [
@@ -31,10 +31,18 @@ export const cipherSuites: readonly string[] = [
 /** A text rule: a host, perhaps behind a namespace, `.` or `*` and a slash. */
 function serverHost(value: string): string | undefined {
   const slash = value.indexOf("/");
-  if (slash < 0) return wildcardHost(value);
+  if (slash < 0) return fullHost(value);
   const namespace = value.slice(0, slash);
-  const good = namespace === "*" || namespace === "." || dnsLabel(namespace) === undefined;
-  return good ? wildcardHost(value.slice(slash + 1)) : "begin with a namespace, . or * before the slash";
+  const good = namespace === "*" || namespace === "." || istioLabel(namespace) === undefined;
+  return good ? fullHost(value.slice(slash + 1)) : "begin with a namespace, . or * before the slash";
+}
+
+/** A text rule: whole name, `*`, `*.` and a name, or IP address. */
+export function fullHost(value: string): string | undefined {
+  if (value === "*" || isAddress(value)) return undefined;
+  if (/^\*[^.]/.test(value)) return "have * as a whole label: *.example.com";
+  if (!value.includes(".")) return "be a whole name, not a short one";
+  return wildcardHost(value);
 }
 
 const tlsVersion = enumeration("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3");
@@ -73,13 +81,30 @@ export const serverTls: Schema<ServerTLSSettings> = message<ServerTLSSettings>({
   warnOfCiphers(tls.cipherSuites ?? [], cursor);
   const { mode = "PASSTHROUGH" } = tls;
   if (mode === "ISTIO_MUTUAL") refuseCertificates(cursor);
-  if (cursor.has("caCrl") && (mode === "SIMPLE" || cursor.has("credentialName"))) {
-    cursor.atKey("caCrl").error(
-      "goes with caCertificates of MUTUAL and OPTIONAL_MUTUAL, not with SIMPLE or credentialName",
-    );
+  else if (cursor.has("serverCertificate") && cursor.has("privateKey")) {
+    const other = credentials.find((name) => cursor.has(name));
+    if (other !== undefined) cursor.atKey(other).error("cannot stand beside serverCertificate and privateKey");
   }
+  if (mode === "PASSTHROUGH" || mode === "AUTO_PASSTHROUGH") {
+    for (const name of [...credentials, ...files].filter((name) => cursor.has(name))) {
+      cursor.atKey(name).warning(`is ignored with mode ${mode}, which ends no TLS`);
+    }
+  }
+  checkRevocationList(mode, cursor);
   if (mode === "SIMPLE" || mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL") requireCertificates(mode, cursor);
 });
+
+const files = ["serverCertificate", "privateKey", "caCertificates", "caCrl"];
+
+function checkRevocationList(mode: string, cursor: Cursor): void {
+  if (!cursor.has("caCrl") || mode === "ISTIO_MUTUAL") return;
+  const secret = cursor.has("credentialName") || cursor.has("credentialNames");
+  if (secret && !mode.includes("PASSTHROUGH")) {
+    cursor.atKey("caCrl").warning("is ignored beside a credential, which brings its own");
+  } else if (mode === "SIMPLE" || cursor.has("credentialName")) {
+    cursor.atKey("caCrl").error("goes with caCertificates of MUTUAL and OPTIONAL_MUTUAL");
+  }
+}
 
 const certificateFields = ["serverCertificate", "privateKey", "caCertificates", "credentialName", "credentialNames"];
 
@@ -92,7 +117,7 @@ function refuseCertificates(cursor: Cursor): void {
 function requireCertificates(mode: string, cursor: Cursor): void {
   if (credentials.slice(0, 2).some((name) => cursor.has(name))) return;
   const needed = cursor.has("tlsCertificates") ? [] : ["serverCertificate", "privateKey"];
-  if (mode !== "SIMPLE" && !cursor.has("caCertCredentialName")) needed.push("caCertificates");
+  if (mode !== "SIMPLE") needed.push("caCertificates");
   for (const name of needed.filter((name) => !cursor.has(name))) {
     cursor.at(name).error(`is required with ${mode}, unless credentialName names a secret`);
   }
@@ -101,6 +126,8 @@ function requireCertificates(mode: string, cursor: Cursor): void {
 function warnOfCiphers(names: string[], cursor: Cursor): void {
   names.forEach((name, index) => {
     const at = cursor.at("cipherSuites", index);
+    // ALL and expressions such as -SHA are BoringSSL's to read.
+    if (name === "ALL" || !/^[A-Za-z0-9]/.test(name)) return;
     if (!cipherSuites.includes(name)) at.warning(`${quote(name)} is not known and left out`);
     else if (names.indexOf(name) < index) at.warning(`names ${quote(name)} twice`);
   });
@@ -109,9 +136,7 @@ function warnOfCiphers(names: string[], cursor: Cursor): void {
 const server: Schema<GatewayServer> = message<GatewayServer>({
   port: required(message<GatewayServer["port"]>({
     number: required(portNumber),
-    protocol: required(
-      string((value) => protocols.includes(value.toUpperCase()) ? undefined : `be one of ${protocols.join(", ")}`),
-    ),
+    protocol: required(string(protocol)),
     name: required(string(nonEmpty)),
     targetPort: portNumber,
   }, (_, cursor) => {
@@ -128,12 +153,16 @@ const server: Schema<GatewayServer> = message<GatewayServer>({
   if ((protocol === "HTTPS" || protocol === "TLS") && !cursor.has("tls")) {
     cursor.at("tls").error(`is required with protocol ${protocol}`);
   } else if (withoutTls.includes(protocol) && cursor.has("tls")) {
-    const { httpsRedirect: _, ...others } = value.tls ?? {};
-    if (Object.keys(others).length > 0) {
+    const { mode = "PASSTHROUGH" } = value.tls ?? {};
+    const held = files.slice(0, 3).some((name) => cursor.at("tls").has(name));
+    if (held || !mode.endsWith("PASSTHROUGH")) {
       cursor.atKey("tls").error(`may only say httpsRedirect with protocol ${protocol}: use HTTPS or TLS`);
     }
-  } else if ((protocol === "TCP" || protocol === "MONGO") && cursor.has("tls")) {
+  } else if (protocol !== "HTTPS" && protocol !== "TLS" && cursor.has("tls")) {
     cursor.atKey("tls").error(`cannot stand beside protocol ${protocol}: use TLS`);
+  }
+  if (value.tls?.httpsRedirect && !withoutTls.includes(protocol)) {
+    cursor.at("tls").atKey("httpsRedirect").warning(`does nothing with protocol ${protocol}: it is for plain HTTP`);
   }
 });
 

@@ -1,8 +1,8 @@
 /** What an HTTP route does with a request, besides choosing a destination. */
 import { atMostOne, exactlyOne, list, message, required } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
-import { boolean, enumeration, integer, type Schema, string, text } from "../../yaml/schema.ts";
-import { duration } from "../duration.ts";
+import { boolean, enumeration, integer, refine, type Schema, string, text } from "../../yaml/schema.ts";
+import { duration, parseDuration } from "../duration.ts";
 import type {
   CorsPolicy,
   HTTPDirectResponse,
@@ -30,7 +30,9 @@ export const redirect: Schema<HTTPRedirect> = message<HTTPRedirect>({
   if (!changes.some((name) => cursor.has(name))) cursor.error(`must set at least one of ${changes.join(", ")}`);
   // Envoy's RedirectResponseCode has these and no other.
   if (redirectCode !== undefined && ![301, 302, 303, 307, 308].includes(redirectCode)) {
-    cursor.at("redirectCode").error(`must be one of 301, 302, 303, 307, 308, found ${redirectCode}`);
+    cursor.at("redirectCode").warning(
+      `${redirectCode} is no redirect that proxies send: use 301, 302, 303, 307 or 308`,
+    );
   }
 });
 
@@ -80,8 +82,10 @@ export const retry: Schema<HTTPRetry> = message<HTTPRetry>({
   retryIgnorePreviousHosts: boolean,
   backoff: duration(),
 }, ({ attempts, retryOn }, cursor) => {
-  if (attempts === 0 && (cursor.has("perTryTimeout") || cursor.has("retryOn"))) {
-    cursor.atKey("attempts").error("0 switches retries off: perTryTimeout and retryOn need 1 or more");
+  const needs = ["perTryTimeout", "retryOn", "retryRemoteLocalities"].filter((name) => cursor.has(name));
+  if ((attempts ?? 0) === 0 && needs.length > 0) {
+    const at = cursor.has("attempts") ? cursor.atKey("attempts") : cursor.atKey(needs[0]);
+    at.error(`${needs.join(", ")} without attempts, of which there are 0: that switches retries off`);
   }
   const unknown = retryOn === undefined ? undefined : unknownRetryCondition(retryOn);
   if (unknown !== undefined) cursor.at("retryOn").error(unknown);
@@ -95,7 +99,7 @@ export const fault: Schema<HTTPFaultInjection> = message<HTTPFaultInjection>({
     percentage: percent,
   }, (_, cursor) => {
     if (cursor.has("exponentialDelay")) cursor.atKey("exponentialDelay").error("is not supported: use fixedDelay");
-    else if (!cursor.has("fixedDelay")) cursor.at("fixedDelay").error("is required");
+    else if (!cursor.has("fixedDelay")) cursor.warning("without fixedDelay no request is delayed");
     if (cursor.has("percent")) cursor.atKey("percent").warning("is deprecated: use percentage.value");
     warnOfNoShare(cursor, "delayed", "percent");
   }),
@@ -106,7 +110,9 @@ export const fault: Schema<HTTPFaultInjection> = message<HTTPFaultInjection>({
     percentage: percent,
   }, (_, cursor) => {
     if (cursor.has("http2Error")) cursor.atKey("http2Error").error("is not supported: use httpStatus or grpcStatus");
-    else exactlyOne(cursor, "httpStatus", "grpcStatus");
+    else if (!cursor.has("httpStatus") && !cursor.has("grpcStatus")) {
+      cursor.warning("without httpStatus or grpcStatus no request is aborted");
+    } else atMostOne(cursor, "httpStatus", "grpcStatus");
     warnOfNoShare(cursor, "aborted");
   }),
 }, (_, cursor) => {
@@ -118,13 +124,22 @@ function warnOfNoShare(cursor: Cursor, verb: string, ...deprecated: string[]): v
   cursor.warning(`without percentage no request is ${verb}`);
 }
 
+const origin = refine(stringMatch, ({ exact }, cursor) => {
+  if (exact === "") cursor.at("exact").error("must not be empty: no origin is");
+});
+
+/** As the header that it becomes. */
+const wholeSeconds = refine(duration(), (value, cursor) => {
+  if (parseDuration(value) % 1000 !== 0) cursor.error(`must be whole seconds, found ${JSON.stringify(value)}`);
+});
+
 export const corsPolicy: Schema<CorsPolicy> = message<CorsPolicy>({
   allowOrigin: list(string()),
-  allowOrigins: list(stringMatch),
+  allowOrigins: list(origin),
   allowMethods: list(enumeration("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*")),
   allowHeaders: list(string((value) => value === "*" ? undefined : headerName(value))),
   exposeHeaders: list(string((value) => value === "*" ? undefined : headerName(value))),
-  maxAge: duration(),
+  maxAge: wholeSeconds,
   allowCredentials: boolean,
   unmatchedPreflights: enumeration("UNSPECIFIED", "FORWARD", "IGNORE"),
 });

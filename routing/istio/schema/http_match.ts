@@ -3,7 +3,7 @@ import { list, map, message } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
 import { boolean, nonEmpty, type Schema, string } from "../../yaml/schema.ts";
 import type { HTTPMatchRequest, StringMatch } from "../types.ts";
-import { dnsLabel, headerName, labels, portNumber } from "./names.ts";
+import { headerName, istioLabel, labels, portNumber } from "./names.ts";
 import { presenceOrMatch, stringMatch } from "./string_match.ts";
 
 /** A text rule: `mesh`, `name` or `namespace/name`. */
@@ -15,11 +15,14 @@ export function gatewayName(value: string): string | undefined {
 export const gateways: Schema<string[]> = list(string(gatewayName));
 
 /** Istio's names for claims of a checked token, written among headers. */
-const claim = /^@request\.auth\.claims(\.|\[).+$/;
+export const claim = /^@request\.auth\.claims(\.|\[).+$/;
+
+/** Of RFC 9113 §8.3, which Envoy keeps among the headers. */
+const pseudoHeaders = [":method", ":scheme", ":authority", ":path", ":status"];
 
 /** A text rule: header, or claim of a token. */
 function headerOrClaim(value: string): string | undefined {
-  return claim.test(value) ? undefined : headerName(value);
+  return claim.test(value) || pseudoHeaders.includes(value) ? undefined : headerName(value);
 }
 
 const headerMatches: Schema<Record<string, StringMatch>> = map(presenceOrMatch, headerOrClaim);
@@ -37,7 +40,7 @@ export const httpMatch: Schema<HTTPMatchRequest> = message<HTTPMatchRequest>({
   queryParams: map(presenceOrMatch, nonEmpty),
   ignoreUriCase: boolean,
   withoutHeaders: headerMatches,
-  sourceNamespace: string(dnsLabel),
+  sourceNamespace: string(istioLabel),
   statPrefix: string(),
 }, (match, cursor) => {
   if (cursor.node.type === "map" && cursor.node.entries.size === 0) {

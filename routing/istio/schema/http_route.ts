@@ -68,8 +68,8 @@ function checkAction(cursor: Cursor): void {
 function checkPrefixRewrite(route: Partial<HTTPRoute>, cursor: Cursor): void {
   if (route.redirect?.prefixRewrite === undefined || !cursor.has("match")) return;
   route.match?.forEach(({ uri }, index) => {
-    if (uri?.prefix !== undefined) return;
-    cursor.at("match", index).error("redirect.prefixRewrite replaces a matched prefix: every match needs uri.prefix");
+    if (uri === undefined || uri.prefix !== undefined) return;
+    cursor.at("match", index, "uri").error("must be a prefix: that is what redirect.prefixRewrite replaces");
   });
 }
 

@@ -3,6 +3,7 @@ import { atMostOne, list, map, message, required } from "../../yaml/collections.
 import { boolean, enumeration, integer, nonEmpty, number, type Schema, string } from "../../yaml/schema.ts";
 import { duration } from "../duration.ts";
 import type { ConsistentHash, LoadBalancerSettings, LocalityLbSetting } from "../types.ts";
+import { quote } from "../../yaml/node.ts";
 import { headerName } from "./names.ts";
 
 type Cookie = NonNullable<ConsistentHash["httpCookie"]>;
@@ -17,11 +18,17 @@ const consistentHash = message<ConsistentHash>({
     path: string(),
     ttl: duration({ zero: true }),
     attributes: list(message<{ name: string; value?: string }>({ name: required(string(nonEmpty)), value: string() })),
+  }, ({ attributes = [] }, cursor) => {
+    const names = attributes.map(({ name }) => name);
+    names.forEach((name, index) => {
+      if (names.indexOf(name) < index) cursor.at("attributes", index, "name").error(`${quote(name)} is there already`);
+    });
   }),
   useSourceIp: boolean,
   httpQueryParameterName: string(nonEmpty),
   ringHash: message<{ minimumRingSize?: number }>({ minimumRingSize: ringSize }),
-  maglev: message<{ tableSize?: number }>({ tableSize: integer(2, 5_000_011) }, ({ tableSize }, cursor) => {
+  maglev: message<{ tableSize?: number }>({ tableSize: integer(1, 5_000_010) }, ({ tableSize }, cursor) => {
+    if (!cursor.has("tableSize")) cursor.at("tableSize").error("is required, such as 65537");
     if (tableSize !== undefined && !isPrime(tableSize)) {
       cursor.at("tableSize").error(`must be a prime number, such as 65537; found ${tableSize}`);
     }
@@ -31,7 +38,10 @@ const consistentHash = message<ConsistentHash>({
   const keys = ["httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"];
   atMostOne(cursor, ...keys);
   if (!keys.some((name) => cursor.has(name))) cursor.error(`one of ${keys.join(", ")} is required`);
-  atMostOne(cursor, "ringHash", "maglev");
+  atMostOne(cursor, "ringHash", "maglev", "minimumRingSize");
+  if (cursor.has("minimumRingSize")) {
+    cursor.atKey("minimumRingSize").warning("is deprecated: use ringHash.minimumRingSize");
+  }
 });
 
 function isPrime(number: number): boolean {
@@ -46,8 +56,14 @@ interface Failover {
   to?: string;
 }
 
-const failover = list(message<Failover>({ from: string(nonEmpty), to: string(nonEmpty) }, ({ from, to }, cursor) => {
-  if (from !== undefined && from === to) cursor.error("must go to another region than it comes from");
+/** A text rule: region, which has neither zones nor wildcards. */
+function region(value: string): string | undefined {
+  return /[/*]/.test(value) ? "be a region, without / and *" : undefined;
+}
+
+const failover = list(message<Failover>({ from: string(region), to: string(region) }, ({ from, to }, cursor) => {
+  const known = [from, to].every((name, index) => name !== undefined || !cursor.has(["from", "to"][index]));
+  if (known && from === to) cursor.error("must go to another region than it comes from");
 }));
 
 interface Distribute {
@@ -55,7 +71,31 @@ interface Distribute {
   to?: Record<string, number>;
 }
 
-const distribute = message<Distribute>({ from: string(nonEmpty), to: map(integer(1, 100)) }, ({ to }, cursor) => {
+/** A text rule: `region/zone/subzone`, the last two optional, with `*` at the end alone. */
+function localityPattern(value: string): string | undefined {
+  const parts = value.split("/");
+  const good = parts.slice(0, 2).every((part) => part !== "") && parts[2] !== "" && /^[^*]*\*?$/.test(value);
+  return good ? undefined : "be region/zone/subzone, without empty parts, and with * at the end alone";
+}
+
+/** Refuses localities of which one lies in another: they come in the order in which they are written. */
+function refuseOverlap(localities: readonly string[], report: (index: number, message: string) => void): void {
+  const scopes = localities.map((text) => text.replace(/\/?\*$/, "").split("/"));
+  scopes.forEach((scope, index) => {
+    const earlier = scopes.slice(0, index).findIndex((other) => {
+      const shared = Math.min(scope.length, other.length);
+      return scope.slice(0, shared).join("/") === other.slice(0, shared).join("/");
+    });
+    if (earlier >= 0) report(index, `${quote(localities[index])} overlaps with ${quote(localities[earlier])}`);
+  });
+}
+
+const distribute = message<Distribute>({
+  from: string(localityPattern),
+  to: map(integer(1, 100), localityPattern),
+}, ({ to }, cursor) => {
+  const places = Object.keys(to ?? {});
+  refuseOverlap(places, (index, message) => cursor.at("to").atKey(places[index]).error(message));
   const sum = Object.values(to ?? { all: 100 }).reduce((total, weight) => total + weight, 0);
   if (sum !== 100) cursor.at("to").error(`the weights must sum up to 100, found ${sum}`);
 });
@@ -66,10 +106,19 @@ export const localityLbSetting = message<LocalityLbSetting>({
   failover,
   failoverPriority: list(string(nonEmpty)),
   enabled: boolean,
-}, (_, cursor) => {
+}, ({ failoverPriority = [], distribute = [] }, cursor) => {
   atMostOne(cursor, "distribute", "failover");
-  atMostOne(cursor, "distribute", "failoverPriority");
+  const priorities = cursor.has("failover") ? failoverPriority : [];
+  const topological = priorities.findIndex((label) => topologyLabels.includes(label));
+  if (topological >= 0) {
+    cursor.at("failoverPriority", topological).error("cannot stand beside failover, which says the regions already");
+  }
+  refuseOverlap(distribute.map(({ from = "" }) => from), (index, message) => {
+    cursor.at("distribute", index, "from").error(message);
+  });
 });
+
+const topologyLabels = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
 
 interface ZoneAwareSetting {
   enabled?: boolean;
@@ -82,7 +131,12 @@ const zoneAwareLbSetting = message<ZoneAwareSetting>({
   enabled: boolean,
   failover,
   failoverPriority: list(string(nonEmpty)),
-  minClusterSize: integer(1, Number.MAX_SAFE_INTEGER),
+  minClusterSize: integer(1, 2 ** 32 - 1),
+}, ({ failoverPriority = [] }, cursor) => {
+  const topological = failoverPriority.findIndex((label) => topologyLabels.includes(label));
+  if (topological >= 0) {
+    cursor.at("failoverPriority", topological).error("is said by zoneAwareLbSetting itself: name other labels");
+  }
 });
 
 export const loadBalancer: Schema<LoadBalancerSettings> = message<LoadBalancerSettings>({
@@ -96,7 +150,8 @@ export const loadBalancer: Schema<LoadBalancerSettings> = message<LoadBalancerSe
     minimumPercent: number(0, 100),
     aggression: number(0, Number.MAX_VALUE),
   }),
-}, ({ simple }, cursor) => {
+}, ({ simple, warmup }, cursor) => {
+  if (warmup?.aggression === 0) cursor.at("warmup", "aggression").error("must be greater than 0");
   atMostOne(cursor, "simple", "consistentHash");
   atMostOne(cursor, "localityLbSetting", "zoneAwareLbSetting");
   atMostOne(cursor, "warmupDurationSecs", "warmup");

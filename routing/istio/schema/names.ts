@@ -19,9 +19,19 @@ export function dnsSubdomain(value: string): string | undefined {
   return good ? undefined : "be a DNS name (lower-case letters, digits, hyphens, dots; 253 at most)";
 }
 
+/** A text rule: label as Istio takes it for subsets, namespaces and ports, in either case. */
+export function istioLabel(value: string): string | undefined {
+  return anyCaseLabel.test(value) ? undefined : "be a DNS label (letters, digits, hyphens; 63 at most)";
+}
+
+/** Whether these are the labels of a name: one whose last label is a number would be read as an address. */
+function areLabels(labels: string[]): boolean {
+  return labels.every((part) => anyCaseLabel.test(part)) && !/^\d+$/.test(labels.at(-1) ?? "");
+}
+
 /** A text rule: host name, in either case, of one label or more. */
 export function hostName(value: string): string | undefined {
-  const good = value.length <= 255 && value.split(".").every((part) => anyCaseLabel.test(part));
+  const good = value.length <= 255 && areLabels(value.split("."));
   return good ? undefined : "be a DNS name such as reviews or reviews.default.svc.cluster.local";
 }
 
@@ -30,8 +40,13 @@ export function wildcardHost(value: string): string | undefined {
   const [first, ...rest] = value.split(".");
   const wild = first === "*" || /^\*-?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/.test(first);
   const good = value.length <= 255 && (wild || anyCaseLabel.test(first)) &&
-    rest.every((part) => anyCaseLabel.test(part));
+    areLabels(rest);
   return good ? undefined : "be a DNS name, with * only as its first label";
+}
+
+/** Whether it is Istio's name of a cluster in SNI, which crosses networks: `outbound_.80_._.host`. */
+export function isClusterName(value: string): boolean {
+  return /^outbound_[^_]*\d[^_]*_[^_]*_[^_]*[a-zA-Z]/.test(value) && value.length <= 255;
 }
 
 export function isAddress(value: string): boolean {

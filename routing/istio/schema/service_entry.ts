@@ -14,19 +14,13 @@ import {
   portNumber,
   wildcardHost,
 } from "./names.ts";
+import { protocol } from "./protocol.ts";
 import { portName, unixScheme, workloadEntry } from "./workload_entry.ts";
-
-/** Istio reads protocols in any case and takes unknown ones for TCP; here a misspelt one is told. */
-const protocols = ["HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "MYSQL", "REDIS", "TCP", "TLS", "UDP"];
-
-/** A text rule: protocol of a port. */
-export function protocol(value: string): string | undefined {
-  return protocols.includes(value.toUpperCase()) ? undefined : `be one of ${protocols.join(", ")}`;
-}
 
 const port: Schema<ServiceEntryPort> = message<ServiceEntryPort>({
   number: required(portNumber),
-  protocol: string(protocol),
+  // Empty asks for sniffing, as absent does.
+  protocol: string((value) => value === "" ? undefined : protocol(value)),
   name: required(string(portName)),
   targetPort: portNumber,
 });
@@ -50,6 +44,7 @@ export const serviceEntry: Schema<ServiceEntrySpec> = message<ServiceEntrySpec>(
   subjectAltNames: list(string(nonEmpty)),
 }, (spec, cursor) => {
   checkPorts(spec.ports ?? [], cursor);
+  warnOfLooseParts(spec, cursor);
   if (!cursor.has("ports")) cursor.at("ports").warning("without ports nothing is routed to these hosts");
   atMostOne(cursor, "endpoints", "workloadSelector");
   if (cursor.has("resolution") && spec.resolution === undefined) return;
@@ -69,6 +64,29 @@ function checkPorts(ports: ServiceEntryPort[], cursor: Cursor): void {
   });
 }
 
+function warnOfLooseParts(spec: Partial<ServiceEntrySpec>, cursor: Cursor): void {
+  const { hosts = [], ports = [], resolution = "NONE", workloadSelector } = spec;
+  if (cursor.has("workloadSelector")) {
+    const at = cursor.atKey("workloadSelector");
+    if (Object.keys(workloadSelector?.labels ?? {}).length === 0) {
+      at.warning("selects by no label: every workload is meant");
+    } else if (resolution === "NONE") {
+      at.warning("does nothing with resolution NONE: traffic goes where the caller sent it");
+    }
+  }
+  hosts.forEach((host, index) => {
+    if (resolution === "DYNAMIC_DNS" || !/^\*[^.]/.test(host)) return;
+    cursor.at("hosts", index).warning("has * as a part of a label: write it as a whole one, *.example.com");
+  });
+  if (hosts.length < 2) return;
+  const other = ports.findIndex(({ protocol = "" }) =>
+    !/^(HTTP|HTTP_PROXY|HTTP2|GRPC|GRPC-WEB|HTTPS|TLS)$/i.test(protocol)
+  );
+  if (resolution !== "NONE" && other >= 0) {
+    cursor.at("ports", other).error("several hosts need HTTP or TLS on every port: nothing else says which is meant");
+  }
+}
+
 function checkResolution(spec: Partial<ServiceEntrySpec>, cursor: Cursor): void {
   const { hosts = [], addresses = [], ports = [], resolution = "NONE" } = spec;
   const endpoints = cursor.at("endpoints").items().length;
@@ -81,7 +99,7 @@ function checkResolution(spec: Partial<ServiceEntrySpec>, cursor: Cursor): void 
   if (resolution === "NONE" && endpoints > 0) {
     cursor.atKey("endpoints").error("need resolution STATIC or DNS: with NONE traffic goes where the caller sent it");
   }
-  if (byName && endpoints === 0 && wildcard >= 0 && !cursor.has("workloadSelector")) {
+  if (byName && endpoints === 0 && wildcard >= 0) {
     cursor.at("hosts", wildcard).error("a wildcard cannot be resolved: name endpoints, or use resolution NONE");
   }
   if (resolution === "DNS_ROUND_ROBIN" && endpoints > 1) {

@@ -2,14 +2,14 @@
 import { list, map, message, required } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
 import { quote } from "../../yaml/node.ts";
-import { enumeration, nonEmpty, type Schema, string } from "../../yaml/schema.ts";
+import { enumeration, integer, type Schema, string } from "../../yaml/schema.ts";
 import type { IstioEgressListener, IstioIngressListener, SidecarPort, SidecarSpec } from "../sidecar_types.ts";
 import { connectionPool } from "./connection_pool.ts";
 import { destination } from "./destination.ts";
-import { serverTls } from "./gateway.ts";
-import { dnsLabel, isAddress, labelKey, portNumber, wildcardHost } from "./names.ts";
+import { fullHost, serverTls } from "./gateway.ts";
+import { protocol } from "./protocol.ts";
+import { isAddress, istioLabel, labelKey, portNumber } from "./names.ts";
 
-const protocols = ["HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS"];
 const captureMode = enumeration("DEFAULT", "IPTABLES", "NONE");
 
 /** A text rule: value of a label that workloads are selected by. */
@@ -24,18 +24,14 @@ export const networkingSelector: Schema<{ labels?: Record<string, string> }> = m
 >({ labels: map(string(selectorValue), labelKey, { maximum: 256 }) });
 
 const port: Schema<SidecarPort> = message<SidecarPort>({
-  number: portNumber,
-  protocol: string((value) =>
-    protocols.includes(value.toUpperCase()) ? undefined : `be one of ${protocols.join(", ")}`
-  ),
-  name: string(nonEmpty),
+  // 0 stands for none, of a Unix socket.
+  number: integer(0, 65535),
+  protocol: string((value) => value === "" ? undefined : protocol(value)),
+  name: string((value) => value === "" ? undefined : istioLabel(value)),
   targetPort: portNumber,
 }, ({ targetPort }, cursor) => {
   if (targetPort !== undefined) {
     cursor.atKey("targetPort").error("has no meaning at a Sidecar: remove it, and say defaultEndpoint");
-  }
-  for (const name of ["number", "protocol", "name"]) {
-    if (!cursor.has(name)) cursor.at(name).error("is required");
   }
 });
 
@@ -46,10 +42,10 @@ function egressHost(value: string): string | undefined {
   const namespace = value.slice(0, slash);
   const excludes = namespace.length > 1 && namespace.startsWith("~");
   const meant = excludes ? namespace.slice(1) : namespace;
-  if (!["*", "."].includes(meant) && namespace !== "~" && dnsLabel(meant) !== undefined) {
+  if (!["*", "."].includes(meant) && namespace !== "~" && istioLabel(meant) !== undefined) {
     return "begin with a namespace, *, . or ~ before the slash, or with ~ and one of these to exclude";
   }
-  return wildcardHost(value.slice(slash + 1));
+  return fullHost(value.slice(slash + 1));
 }
 
 /** A text rule: where an ingress listener hands connections to. */
@@ -67,13 +63,21 @@ const ingress: Schema<IstioIngressListener> = message<IstioIngressListener>({
   defaultEndpoint: string(defaultEndpoint),
   tls: serverTls,
   connectionPool,
-}, ({ tls }, cursor) => {
-  if (tls === undefined) return;
+}, ({ tls, port, connectionPool }, cursor) => {
+  if (!(port?.number ?? 1)) cursor.at("port", "number").error("must be from 1 to 65535 at an ingress");
+  if (cursor.has("port") && !cursor.at("port").has("number")) cursor.at("port", "number").error("is required");
+  if (connectionPool?.http !== undefined && !/^(HTTP2?|GRPC|GRPC-WEB|HTTP_PROXY)$/i.test(port?.protocol ?? "")) {
+    cursor.at("connectionPool").atKey("http").warning("does nothing: the protocol of the port is not HTTP");
+  }
+  if (!cursor.has("tls")) return;
   const at = cursor.at("tls");
-  if (tls.mode !== "SIMPLE" && tls.mode !== "MUTUAL") {
+  if (!/^(HTTPS|TLS)$/i.test(port?.protocol ?? "")) cursor.atKey("tls").error("needs protocol HTTPS or TLS");
+  if (tls === undefined) {
+    // Its own problems are told: which mode was meant is not known.
+  } else if (tls.mode !== "SIMPLE" && tls.mode !== "MUTUAL") {
     at.at("mode").error(`must be SIMPLE or MUTUAL at a Sidecar, found ${tls.mode ?? "PASSTHROUGH"}`);
   }
-  for (const name of ["credentialName", "credentialNames", "caCertCredentialName"]) {
+  for (const name of ["credentialName", "credentialNames", "caCertCredentialName", "tlsCertificates"]) {
     if (at.has(name)) at.atKey(name).error("is for gateways: name files at a Sidecar");
   }
   for (const name of ["httpsRedirect", "subjectAltNames"]) {
@@ -88,12 +92,20 @@ const egress: Schema<IstioEgressListener> = message<IstioEgressListener>({
   ),
   captureMode,
   hosts: required(list(string(egressHost), { minimum: 1 })),
-}, ({ hosts, captureMode }, cursor) => {
+}, ({ hosts, captureMode, port, bind }, cursor) => {
+  const socket = bind?.startsWith("unix:") ?? false;
+  if (cursor.has("port") && socket !== !port?.number) {
+    cursor.at("port", "number").error(socket ? "must be left out beside a Unix socket" : "must be from 1 to 65535");
+  }
+  if (socket && captureMode === "IPTABLES") cursor.at("captureMode").error("cannot be IPTABLES for a Unix socket");
   if (!cursor.has("port")) {
     if (cursor.has("bind")) cursor.atKey("bind").error("needs a port");
     else if (captureMode === "NONE") {
       cursor.atKey("captureMode").warning("NONE without a port is accepted but not in force in this version");
     }
+  }
+  if ((hosts?.length ?? 0) > 1 && hosts?.includes("*/*")) {
+    cursor.at("hosts").warning("names */*, which is everything already");
   }
   hosts?.forEach((host, index) => {
     if (hosts.indexOf(host) < index) cursor.at("hosts", index).warning(`names ${quote(host)} twice`);
@@ -116,6 +128,9 @@ export const sidecar: Schema<SidecarSpec> = message<SidecarSpec>({
     }
   }),
 }, (spec, cursor) => {
+  if (cursor.has("workloadSelector") && Object.keys(spec.workloadSelector?.labels ?? {}).length === 0) {
+    cursor.atKey("workloadSelector").warning("selects by no label: every workload of the namespace is meant");
+  }
   const content = ["ingress", "egress", "inboundConnectionPool", "outboundTrafficPolicy"];
   if (!content.some((name) => cursor.has(name))) cursor.error(`must set one of ${content.join(", ")}`);
   refuseSharedPorts(spec.ingress ?? [], cursor.at("ingress"));
@@ -130,9 +145,13 @@ export const sidecar: Schema<SidecarSpec> = message<SidecarSpec>({
 function refuseSharedPorts(listeners: readonly { port?: SidecarPort; bind?: string }[], cursor: Cursor): void {
   const taken = new Set<string>();
   listeners.forEach(({ port, bind = "" }, index) => {
-    if (port?.number === undefined) return;
-    const place = `${bind} ${port.number}`;
-    if (taken.has(place)) cursor.at(index, "port", "number").error(`${port.number} is the port of an earlier listener`);
+    const socket = bind.startsWith("unix:");
+    if (!port?.number && !socket) return;
+    const place = socket ? bind : `${cursor.path.endsWith("ingress") ? "" : bind} ${port?.number}`;
+    if (taken.has(place)) {
+      const at = socket ? cursor.at(index, "bind") : cursor.at(index, "port", "number");
+      at.error(`${socket ? bind : port?.number} is what an earlier listener has`);
+    }
     taken.add(place);
   });
 }

@@ -18,9 +18,15 @@ export const clientTls: Schema<ClientTLSSettings> = message<ClientTLSSettings>({
   sni: string(),
   insecureSkipVerify: boolean,
   caCrl: string(),
-}, ({ mode }, cursor) => {
+}, ({ mode, insecureSkipVerify }, cursor) => {
   const files = ["clientCertificate", "privateKey", "caCertificates", "caCrl"];
-  if (cursor.has("credentialName")) {
+  if (insecureSkipVerify && (mode === "SIMPLE" || mode === "MUTUAL")) {
+    const verified = ["caCertificates", "subjectAltNames", ...mode === "SIMPLE" ? ["credentialName"] : []];
+    for (const name of verified.filter((name) => cursor.has(name))) {
+      cursor.atKey(name).error("cannot stand beside insecureSkipVerify, which verifies nothing");
+    }
+  }
+  if (cursor.has("credentialName") && (mode === "SIMPLE" || mode === "MUTUAL")) {
     for (const name of files) {
       if (cursor.has(name)) cursor.atKey(name).error("cannot stand beside credentialName, which brings it");
     }
@@ -43,7 +49,21 @@ const port = message<{ number?: number }>({ number: portNumber });
 
 const portPolicy: Schema<PortTrafficPolicy> = message<PortTrafficPolicy>({ ...perPort, port }, (_, cursor) => {
   if (!cursor.at("port").has("number")) cursor.at("port", "number").error("is required");
+  if (!Object.keys(perPort).some((name) => cursor.has(name))) {
+    cursor.error(`must set at least one of ${Object.keys(perPort).join(", ")}`);
+  }
+  warnOfFailover(cursor);
 });
+
+/** Failover goes by outlier detection: without it every endpoint is good. */
+function warnOfFailover(cursor: Cursor): void {
+  if (cursor.has("outlierDetection")) return;
+  for (const name of ["localityLbSetting", "zoneAwareLbSetting"]) {
+    const setting = cursor.at("loadBalancer", name);
+    const fails = ["failover", "failoverPriority"].find((name) => setting.at(name).items().length > 0);
+    if (fails !== undefined) setting.atKey(fails).warning("does nothing without outlierDetection beside loadBalancer");
+  }
+}
 
 export const trafficPolicy: Schema<TrafficPolicy> = message<TrafficPolicy>({
   ...perPort,
@@ -62,6 +82,7 @@ export const trafficPolicy: Schema<TrafficPolicy> = message<TrafficPolicy>({
 }, ({ portLevelSettings }, cursor) => {
   if (cursor.node.type === "map" && cursor.node.entries.size === 0) cursor.error("must set at least one field");
   atMostOne(cursor, "tunnel", "proxyProtocol");
+  warnOfFailover(cursor);
   refuseRepeatedPorts(portLevelSettings ?? [], cursor);
 });
 

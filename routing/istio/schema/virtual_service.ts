@@ -3,16 +3,16 @@ import { list, message } from "../../yaml/collections.ts";
 import type { Cursor } from "../../yaml/cursor.ts";
 import { quote } from "../../yaml/node.ts";
 import { type Schema, string } from "../../yaml/schema.ts";
-import { hostMatches } from "../host.ts";
+import { hostMatches, subsetOf } from "../host.ts";
 import type { VirtualServiceSpec } from "../types.ts";
-import { gateways } from "./http_match.ts";
+import { claim, gateways } from "./http_match.ts";
 import { httpRoute, refusePatterns } from "./http_route.ts";
 import { tcpRoute, tlsRoute } from "./l4_route.ts";
-import { exportTo, isAddress, noNone, wildcardHost } from "./names.ts";
+import { exportTo, isAddress, isClusterName, noNone, wildcardHost } from "./names.ts";
 
-/** A text rule: host name with or without wildcard, or IP address. */
+/** A text rule: host name with or without wildcard, IP address, or the name of a cluster that Istio makes for SNI. */
 function virtualHost(value: string): string | undefined {
-  return isAddress(value) ? undefined : wildcardHost(value);
+  return isAddress(value) || isClusterName(value) ? undefined : wildcardHost(value);
 }
 
 export const virtualService: Schema<VirtualServiceSpec> = message<VirtualServiceSpec>({
@@ -27,6 +27,9 @@ export const virtualService: Schema<VirtualServiceSpec> = message<VirtualService
   const isDelegate = !cursor.has("hosts") || (node.type === "list" && node.items.length === 0);
   if (isDelegate) checkDelegate(spec, cursor);
   else checkHosts(spec, cursor);
+  checkServerNames(spec, cursor);
+  if (gatewaysOnly(spec)) warnOfLongNames(spec.gateways ?? [], cursor.at("gateways"));
+  else refuseClaims(cursor);
   const routes = ["http", "tls", "tcp"].map((name) => cursor.at(name).items().length);
   if (routes.every((count) => count === 0)) cursor.error("at least one route under http, tls or tcp is required");
   noNone(spec.exportTo, cursor);
@@ -44,6 +47,46 @@ function checkHosts({ hosts = [], gateways = ["mesh"] }: Partial<VirtualServiceS
     if (earlier !== undefined) {
       cursor.at("hosts", index).error(`duplicates ${quote(earlier)}: each host may be meant once`);
     }
+  });
+}
+
+function gatewaysOnly({ gateways = [] }: Partial<VirtualServiceSpec>): boolean {
+  return gateways.length > 0 && !gateways.includes("mesh");
+}
+
+/** Names for SNI must lie within the hosts: nothing else is led here. */
+function checkServerNames({ tls = [], hosts = [] }: Partial<VirtualServiceSpec>, cursor: Cursor): void {
+  tls.forEach(({ match }, index) =>
+    match.forEach(({ sniHosts }, matchIndex) =>
+      sniHosts.forEach((name, nameIndex) => {
+        const at = cursor.at("tls", index, "match", matchIndex, "sniHosts", nameIndex);
+        if (isAddress(name)) return at.warning("is an IP address, which clients do not send as SNI");
+        const within = hosts.some((host) => subsetOf(name.toLowerCase(), host.toLowerCase()));
+        if (!within) at.error(`must lie within the hosts (${hosts.join(", ")}), found ${quote(name)}`);
+      })
+    )
+  );
+}
+
+/** Tokens are checked by gateways, which alone know claims. */
+function refuseClaims(cursor: Cursor): void {
+  for (const route of cursor.at("http").items()) {
+    for (const match of route.at("match").items()) {
+      for (const headers of [match.at("headers"), match.at("withoutHeaders")]) {
+        if (headers.node.type !== "map") continue;
+        for (const key of [...headers.node.entries.keys()].filter((key) => claim.test(key))) {
+          headers.atKey(key).error("a route by claims is for gateways alone: name gateways, without mesh");
+        }
+      }
+    }
+  }
+}
+
+function warnOfLongNames(gateways: readonly string[], cursor: Cursor): void {
+  gateways.forEach((name, index) => {
+    if (name.includes("/") || !name.includes(".")) return;
+    const [short, namespace] = name.split(".");
+    cursor.at(index).warning(`${quote(name)} is an old way to name a Gateway: write ${namespace}/${short}`);
   });
 }
 

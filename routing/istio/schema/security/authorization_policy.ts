@@ -12,7 +12,7 @@ import type {
 } from "../../security_types.ts";
 import { parsePathTemplate } from "../../../authorize/path_template.ts";
 import { addressOrSubnet } from "../names.ts";
-import { checkCondition } from "./condition_key.ts";
+import { checkCondition, isOfFilter } from "./condition_key.ts";
 import { checkTarget, targetFields } from "./policy_target.ts";
 
 const most = { maximum: 512 };
@@ -22,6 +22,12 @@ const values = (...rules: TextRule[]) => list(string(nonEmpty, ...rules), most);
 function serviceAccount(value: string): string | undefined {
   const good = value.length <= 320 && /^[^/*]+(\/[^/*]+)?$/.test(value);
   return good ? undefined : "be a service account or NAMESPACE/SERVICE-ACCOUNT, without *";
+}
+
+/** A text rule: trust domain, with `*` at its start or end. */
+export function trustDomain(value: string): string | undefined {
+  const good = !value.includes("/") && (value === "*" || /^\*?[^*]+$|^[^*]+\*$/.test(value));
+  return good ? undefined : "be a trust domain, with * at its start or its end alone";
 }
 
 /** A text rule: an exact path, a prefix `/a/*`, a suffix `*.png`, or a template with `{*}` and `{**}`. */
@@ -48,8 +54,8 @@ const source: Schema<AuthorizationSource> = message<AuthorizationSource>({
   notNamespaces: values(),
   serviceAccounts: accounts,
   notServiceAccounts: accounts,
-  trustDomains: values(),
-  notTrustDomains: values(),
+  trustDomains: values(trustDomain),
+  notTrustDomains: values(trustDomain),
   ipBlocks: values(addressOrSubnet),
   notIpBlocks: values(addressOrSubnet),
   remoteIpBlocks: values(addressOrSubnet),
@@ -99,7 +105,7 @@ export const authorizationPolicy: Schema<AuthorizationPolicySpec> = message<Auth
   provider: message<{ name?: string }>({ name: string() }),
 }, ({ action = "ALLOW", rules, provider }, cursor) => {
   checkTarget(cursor);
-  if (action !== "ALLOW" && (!cursor.has("rules") || rules?.length === 0)) {
+  if ((action === "DENY" || action === "CUSTOM") && (!cursor.has("rules") || rules?.length === 0)) {
     cursor.at("rules").error(`is required for action ${action}: without rules it is never met`);
   }
   if (action === "CUSTOM") {
@@ -112,8 +118,45 @@ export const authorizationPolicy: Schema<AuthorizationPolicySpec> = message<Auth
   if (action === "CUSTOM" || action === "AUDIT") {
     cursor.at("action").warning(`${action} is not enforced in this version: requests that match its rules are denied`);
   }
+  if (action === "CUSTOM") refuseIdentities(cursor);
+  if (action === "DENY") warnOfHttpAlone(cursor);
   warnOfTokens(cursor);
 });
+
+/** The external authorizer is asked before anybody's identity counts. */
+function refuseIdentities(policy: Cursor): void {
+  const message = "cannot be asked for with action CUSTOM";
+  for (const rule of policy.at("rules").items()) {
+    for (const source of rule.at("from").items().map((from) => from.at("source"))) {
+      for (const name of identities) if (source.at(name).items().length > 0) source.atKey(name).error(message);
+    }
+    for (const { node } of rule.at("when").items().map((condition) => condition.at("key"))) {
+      if (node.type !== "scalar") continue;
+      const key = String(node.value);
+      if (identityKeys.includes(key) || key.startsWith("request.auth.")) rule.at("when").error(`${key} ${message}`);
+    }
+  }
+}
+
+const identities = ["namespaces", "serviceAccounts", "trustDomains", "principals", "requestPrincipals"]
+  .flatMap((name) => [name, `not${name[0].toUpperCase()}${name.slice(1)}`]);
+const identityKeys = ["source.namespace", "source.serviceAccount", "source.trustDomain", "source.principal"];
+
+/** What a TCP port can know of; of the rest a DENY rule is left out there, so that it denies more. */
+const knownToTcp = ["principals", "namespaces", "serviceAccounts", "ipBlocks", "remoteIpBlocks", "ports"]
+  .flatMap((name) => [name, `not${name[0].toUpperCase()}${name.slice(1)}`]);
+
+function warnOfHttpAlone(policy: Cursor): void {
+  for (const rule of policy.at("rules").items()) {
+    const sources = rule.at("from").items().map((from) => from.at("source"));
+    const operations = rule.at("to").items().map((to) => to.at("operation"));
+    const tcp = (parts: Cursor[]) => parts.some((part) => knownToTcp.some((name) => part.has(name)));
+    const asked = operations.length > 0 ? operations : sources;
+    if (asked.length > 0 && !tcp(asked)) {
+      rule.warning("denies everything on TCP ports, which know nothing of HTTP: name the ports under to");
+    }
+  }
+}
 
 /** Until tokens are verified, nobody has a request principal. */
 function warnOfTokens(policy: Cursor): void {
@@ -124,11 +167,14 @@ function warnOfTokens(policy: Cursor): void {
     }
     for (const condition of rule.at("when").items()) {
       const { node } = condition.at("key");
-      if (node.type === "scalar" && String(node.value).startsWith("request.auth.")) condition.at("key").warning(tokens);
+      if (node.type !== "scalar") continue;
+      if (String(node.value).startsWith("request.auth.")) condition.at("key").warning(tokens);
+      else if (isOfFilter(String(node.value))) condition.at("key").warning(filters);
     }
   }
 }
 
+const filters = "there are no such filters in this version: what the rule is about is denied";
 const tokens = "JSON Web Tokens are not verified in this version: what the rule is about is denied";
 
 function needs(name: string, cursor: Cursor): void {

@@ -11,6 +11,7 @@ const plain = [
   "source.namespace",
   "source.principal",
   "source.serviceAccount",
+  "source.trustDomain",
   "request.auth.principal",
   "request.auth.audiences",
   "request.auth.presenter",
@@ -46,15 +47,19 @@ export function checkCondition({ key, values, notValues }: Partial<Authorization
   }
 }
 
+/** Whether the key is about the metadata of one of Envoy's filters. */
+export function isOfFilter(key: string): boolean {
+  return /^experimental\.envoy\.filters\.[^[]*\[.+\]$/.test(key);
+}
+
 function problemOfKey(key: string): string | null {
   const header = headerOfKey(key);
   if (header !== null) {
-    return headerName(header) === undefined ? null : `must name a header, found ${quote(header)}`;
+    const known = header.startsWith(":") ? header.slice(1) : header;
+    return headerName(known) === undefined ? null : `must name a header, found ${quote(header)}`;
   }
   if (/^request\.auth\.claims(\[[^\[\]]+\])+$/.test(key) || plain.includes(key)) return null;
-  if (key.startsWith("experimental.envoy.filters.")) {
-    return "experimental.envoy.filters.… is not supported: there are no such filters here";
-  }
+  if (isOfFilter(key)) return null;
   const meant = nearest(key, plain);
   return `unknown key ${quote(key)}` + (meant === undefined ? "; see docs/security.md" : `; did you mean ${meant}?`);
 }

@@ -13,6 +13,9 @@ function selectorValue(value: string): string | undefined {
 
 export const workloadSelector: Schema<WorkloadSelector> = message<WorkloadSelector>({
   matchLabels: map(string(selectorValue), labelKey, { maximum: 4096 }),
+}, ({ matchLabels }, cursor) => {
+  if (cursor.has("matchLabels") && matchLabels === undefined) return;
+  if (Object.keys(matchLabels ?? {}).length === 0) cursor.warning("selects by no label: every workload is meant");
 });
 
 export const targetReference: Schema<PolicyTargetReference> = message<PolicyTargetReference>({
