@@ -25,6 +25,8 @@ export interface MeshSettings {
   connectTimeout: number;
   /** Milliseconds after which proxies resolve a name anew whose records do not say; absent: 60 s, Istio's default. */
   dnsRefreshRate?: number;
+  /** Milliseconds in which the first bytes of a connection must tell what it speaks; absent: 5 s. */
+  protocolDetectionTimeout?: number;
   /** Where services, VirtualServices and DestinationRules are visible that do not say so themselves; absent: everywhere. */
   defaultExportTo?: { services?: string[]; virtualServices?: string[]; destinationRules?: string[] };
   /** Path of the access log of every proxy; empty: off. */

@@ -15,6 +15,7 @@ import type { RouteTable } from "../route/route_table.ts";
 import type { ProxyState } from "../worker/proxy_state.ts";
 import type { ContextSlot } from "../worker/tls_contexts.ts";
 import type { ClientHello } from "./client_hello.ts";
+import type { PlaintextProtocol } from "./http_inspector.ts";
 
 export class FilterChain {
   readonly inbound: boolean;
@@ -91,16 +92,18 @@ export function successorOf(chain: FilterChain, chains: readonly FilterChain[]):
  *
  * @param hello `null` for a connection that does not begin with a ClientHello
  * @param turn a number that grows with each connection
+ * @param plaintext what a connection without TLS was found to speak; empty: it was not looked for, or is no HTTP
  */
 export function matchFilterChain(
   chains: readonly FilterChain[],
   hello: ClientHello | null,
   turn: number,
+  plaintext: PlaintextProtocol = "",
 ): FilterChain | null {
   let best: FilterChain[] = [];
   let bestScore = -1;
   for (const chain of chains) {
-    const score = matchScore(chain.config, hello);
+    const score = matchScore(chain.config, hello, plaintext);
     if (score < 0 || score < bestScore) continue;
     if (score > bestScore) best = [];
     bestScore = score;
@@ -110,7 +113,7 @@ export function matchFilterChain(
 }
 
 /** How specific the match is; negative when it is none. Server names weigh most, as they come first in Envoy's order. */
-function matchScore(config: FilterChainConfig, hello: ClientHello | null): number {
+function matchScore(config: FilterChainConfig, hello: ClientHello | null, plaintext: PlaintextProtocol): number {
   let score = 0;
   if (config.serverNames.length > 0) {
     const name = hello === null ? -1 : serverNameScore(config.serverNames, hello.serverName);
@@ -122,7 +125,8 @@ function matchScore(config: FilterChainConfig, hello: ClientHello | null): numbe
     score += 2;
   }
   if (config.applicationProtocols.length > 0) {
-    if (hello === null || !hello.alpn.some((protocol) => config.applicationProtocols.includes(protocol))) return -1;
+    const spoken = hello === null ? [plaintext] : hello.alpn;
+    if (!spoken.some((protocol) => config.applicationProtocols.includes(protocol))) return -1;
     score += 1;
   }
   return score;

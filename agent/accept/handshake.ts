@@ -23,6 +23,7 @@ import {
   type ProxyHeader,
   proxyHeaderLength,
 } from "./proxy_protocol.ts";
+import { inspectHttp, type PlaintextProtocol, UNDECIDED } from "./http_inspector.ts";
 import { serve } from "./serve.ts";
 
 /** Of the address that accepted the connection, what holds at the moment it is looked at. */
@@ -33,6 +34,10 @@ export interface AcceptingAddress {
   /** ClientHello and handshake must be done by then, milliseconds (Envoy's transport_socket_connect_timeout). */
   readonly handshakeTimeout: number;
   readonly proxyProtocol: ListenerConfig["proxyProtocol"] | null;
+  /** Whether it matters what plaintext connections speak. */
+  readonly inspectsHttp: boolean;
+  /** How long finding out may take, and what then; `null`: as long as the handshake, and then it is over. */
+  readonly detection: ListenerConfig["detection"] | null;
 }
 
 export class Handshake implements Watcher {
@@ -40,6 +45,7 @@ export class Handshake implements Watcher {
   #tls: TlsSession | null = null;
   #chain: FilterChain | null = null;
   #serverName = "";
+  #plaintext: PlaintextProtocol = "";
   /** Whatever the PROXY protocol says. */
   readonly #directAddress: string;
   #awaitsProxyHeader: boolean;
@@ -55,8 +61,9 @@ export class Handshake implements Watcher {
     this.#directAddress = remoteAddress;
     this.#awaitsProxyHeader = address.proxyProtocol !== null;
     thread.loop.watch(socket.descriptor, EPOLLIN | EPOLLRDHUP, this);
-    this.#timer = new Timer(() => this.#close());
-    thread.loop.setTimer(this.#timer, address.handshakeTimeout);
+    this.#timer = new Timer(() => this.#late());
+    const timeout = address.detection?.continues ? address.detection.timeout : address.handshakeTimeout;
+    thread.loop.setTimer(this.#timer, timeout);
     thread.handshakes.add(this);
   }
 
@@ -75,8 +82,20 @@ export class Handshake implements Watcher {
     // No more will come: epoll would tell of that again and again.
     if (hello === INCOMPLETE && ended) return this.#close();
     if (hello === INCOMPLETE) return this.socket.setReceiveLowWater(clientHelloLength(bytes, size));
+    if (hello === NOT_TLS && this.address.inspectsHttp) {
+      const protocol = inspectHttp(bytes, size);
+      if (protocol === UNDECIDED && !ended) return this.socket.setReceiveLowWater(size + 1);
+      if (protocol !== UNDECIDED) this.#plaintext = protocol;
+    }
     this.socket.setReceiveLowWater(1);
     this.#choose(hello === NOT_TLS ? null : hello);
+  }
+
+  /** A client that says nothing may wait for the server to speak first. */
+  #late(): void {
+    if (this.#tls !== null || this.#awaitsProxyHeader || !this.address.detection?.continues) return this.#close();
+    this.socket.setReceiveLowWater(1);
+    this.#choose(null);
   }
 
   #takeProxyHeader(size: number, ended: boolean): void {
@@ -104,7 +123,7 @@ export class Handshake implements Watcher {
   }
 
   #choose(hello: ClientHello | null): void {
-    const chain = matchFilterChain(this.address.chains, hello, this.turn);
+    const chain = matchFilterChain(this.address.chains, hello, this.turn, this.#plaintext);
     if (chain === null) {
       // As in Envoy: nobody is told anything.
       this.thread.log("debug", "no filter chain for connection", {
@@ -119,6 +138,7 @@ export class Handshake implements Watcher {
     if (chain.contextSlot === null) return this.#handOver();
     const { context } = chain.contextSlot;
     if (hello === null || context === null) return this.#close();
+    this.thread.loop.setTimer(this.#timer, this.address.handshakeTimeout);
     this.#tls = new TlsSession(context, this.socket, "");
     this.#shake();
   }
@@ -170,6 +190,7 @@ export class Handshake implements Watcher {
         ),
       }),
       this.pair,
+      this.#plaintext,
     );
   }
 

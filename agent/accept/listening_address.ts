@@ -27,6 +27,8 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
   needsDetection = false;
   proxyProtocol: ListenerConfig["proxyProtocol"] | null = null;
   handshakeTimeout = defaultHandshakeTimeout;
+  inspectsHttp = false;
+  detection: ListenerConfig["detection"] | null = null;
   #turn = 0;
   #warned = false;
 
@@ -44,6 +46,8 @@ export class ListeningAddress implements Watcher, AcceptingAddress {
       null;
     const timeouts = chains.map(({ listener }) => listener.handshakeTimeout ?? defaultHandshakeTimeout);
     this.handshakeTimeout = Math.min(...timeouts);
+    this.inspectsHttp = chains.some(({ listener }) => listener.inspectsHttp === true);
+    this.detection = chains.find(({ listener }) => listener.detection !== undefined)?.listener.detection ?? null;
     this.needsDetection = chains.length !== 1 || chains[0].config.tls !== null ||
       chains[0].config.transportProtocol === "tls" || chains[0].config.serverNames.length > 0;
   }

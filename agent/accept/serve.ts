@@ -5,21 +5,27 @@ import { TcpRelay } from "../decode/tcp/tcp_relay.ts";
 import { TunneledRelay } from "../decode/tcp/tunneled_relay.ts";
 import { authorizeConnection, terminationDetails } from "../authorize/authorize.ts";
 import { recordDenied } from "../record/tcp.ts";
+import type { PlaintextProtocol } from "./http_inspector.ts";
 import type { DownstreamLink } from "../downstream_stream.ts";
 import type { Socket } from "../sys/socket.ts";
 import type { TlsSession } from "../sys/tls_session.ts";
 import type { InProcessPair } from "../worker/in_process.ts";
 import type { DataThread } from "../worker/thread.ts";
 
-/** Hands over socket and TLS session; whoever takes them owns them. `pair`: the caller is in this thread. */
+/**
+ * Hands over socket and TLS session; whoever takes them owns them. `pair`: the caller is in this thread. `plaintext`: what
+ * a connection without TLS was found to speak.
+ */
 export function serve(
   thread: DataThread,
   socket: Socket,
   tls: TlsSession | null,
   link: DownstreamLink,
   pair: InProcessPair | null = null,
+  plaintext: PlaintextProtocol = "",
 ): void {
   if (link.chain.config.tcp !== null) relay(thread, socket, tls, link);
+  else if (plaintext === "h2c") new Http2ServerConnection(thread, socket, null, link);
   else if (tls?.applicationProtocol() !== "h2") new Http1ServerConnection(thread, socket, tls, link);
   else if (pair === null) new Http2ServerConnection(thread, socket, tls, link);
   else new Http2ServerConnection(thread, pair.takeReceiver(tls, socket), null, link);

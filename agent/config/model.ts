@@ -5,6 +5,7 @@
  * tables from this. Names are Envoy's in camelCase. All times are milliseconds; 0 means "off" unless said otherwise.
  */
 
+import type { ThreadLimits } from "./thread_limits.ts";
 import type { DynamicHostsConfig } from "./name_resolution.ts";
 import type { HostRules } from "../../routing/canonical/host.ts";
 import type { AccessLogConfig } from "./access_log_config.ts";
@@ -48,6 +49,10 @@ export interface ListenerConfig {
   service?: string;
   /** The listener filter proxy_protocol; absent: off. */
   proxyProtocol?: { allowRequestsWithoutProxyProtocol: boolean };
+  /** The listener filter http_inspector: what plaintext connections speak is found out, for chains that ask; absent: off. */
+  inspectsHttp?: boolean;
+  /** How long chains may take to be chosen, milliseconds, and whether a connection is served then; absent: 15 s, it is not. */
+  detection?: { timeout: number; continues: boolean };
   filterChains: FilterChainConfig[];
   /** Of transport_socket_connect_timeout, the first chain's, since it runs before one is chosen; absent: 15 s. */
   handshakeTimeout?: number;
@@ -63,7 +68,7 @@ export interface FilterChainConfig {
   serverNames: string[];
   /** Empty: any. A chain for `tls` needs a ClientHello, one for `raw_buffer` its absence. */
   transportProtocol: "" | "tls" | "raw_buffer";
-  /** ALPN values offered by the client; empty: any. */
+  /** ALPN values offered by the client, or what a plaintext connection speaks; empty: any. */
   applicationProtocols: string[];
   tls: DownstreamTlsConfig | null;
   /** RBAC filters, HTTP's or the network's, in their order, before everything else; absent: none. */
@@ -635,18 +640,6 @@ export type ControlMessage =
   }
   /** Stop accepting, answer with `connection: close`, end when the last request is done or `timeout` is over. */
   | { kind: "drain"; id: number; timeout: number };
-
-/** What protects the process, whatever the configuration says. */
-export interface ThreadLimits {
-  /** How long connections of a filter chain that is gone may last, milliseconds. */
-  drainTime: number;
-  /** Callers' connections of all threads together; more are closed at once. 0: no limit. */
-  maxConnections: number;
-  /** Bytes that wait in one thread's buffers: above, new work is turned away. 0: no limit. */
-  maxBufferedBytes: number;
-  /** Bytes of one thread's JavaScript heap, likewise. 0: no limit. */
-  maxHeapBytes: number;
-}
 
 /** `workerData` of a data thread: the first and only message it takes from `postMessage`. */
 export interface DataThreadStart {

@@ -1,6 +1,6 @@
 /** The data threads as one: configuration goes in, metrics come out, crashed threads are replaced. */
 import { logger } from "../../log/log.ts";
-import type { ThreadLimits } from "../config/model.ts";
+import type { ThreadLimits } from "../config/thread_limits.ts";
 import { defaultLimits } from "./default_limits.ts";
 import { metricSlots, sharedSlots } from "../config/shared_memory.ts";
 import { analyzeOutliers } from "./outlier_analysis.ts";

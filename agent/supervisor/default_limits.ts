@@ -1,6 +1,6 @@
 /** What protects the process by default: bounds that only trouble reaches. */
 import { getHeapStatistics } from "node:v8";
-import type { ThreadLimits } from "../config/model.ts";
+import type { ThreadLimits } from "../config/thread_limits.ts";
 import { raiseOpenFileLimit } from "../sys/libc.ts";
 
 /** Istio's drainDuration. */

@@ -2,7 +2,7 @@
  * Whether a data thread takes new work (in the spirit of Envoy's overload manager): callers' connections are counted for
  * all threads together, buffers and heap for each, since one thread that runs out of memory ends the whole process.
  */
-import type { ThreadLimits } from "../config/model.ts";
+import type { ThreadLimits } from "../config/thread_limits.ts";
 import { AgentSlot, agentSlot } from "../config/shared_memory.ts";
 
 /** How long a look at the heap holds, milliseconds: looking costs some 20 µs. */

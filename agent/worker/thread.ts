@@ -1,6 +1,7 @@
 /** What all parts of one data thread share: its loop, buffers, counters and way to the main thread. */
 import { metricSlots } from "../config/shared_memory.ts";
-import type { DataThreadMessage, DataThreadStart, ThreadLimits } from "../config/model.ts";
+import type { DataThreadMessage, DataThreadStart } from "../config/model.ts";
+import type { ThreadLimits } from "../config/thread_limits.ts";
 import { AccessLogFiles } from "../record/access_log_file.ts";
 import { SeriesTable } from "../record/series.ts";
 import { Fields, RequestHead, ResponseHead } from "../decode/head.ts";

@@ -1,13 +1,16 @@
 /** Listeners for services on loopback addresses: local applications reach each under an address of its own. */
 import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Service, ServicePort } from "../mesh.ts";
 import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { Filter } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { ListenerFilterSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { type Listener, ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { HttpInspectorSchema } from "../xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
 import { clusterName } from "../xds/names.ts";
+import { packAny } from "../xds/resources.ts";
 import type { Client } from "./destination_rules.ts";
 import { outboundHttp } from "./http_connection_manager.ts";
-import { socketAddress } from "./inbound.ts";
+import { socketAddress, tlsInspector } from "./inbound.ts";
 import type { MeshIndex } from "./mesh_index.ts";
 import type { NamespaceView } from "./namespace_view.ts";
 import { HTTP_PROXY_ROUTES } from "./outbound_routes.ts";
@@ -16,6 +19,14 @@ import { withMetrics } from "./telemetry/listener_metrics.ts";
 import { type ProxySettings, proxySettings } from "./telemetry/proxy_settings.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { virtualAddresses } from "./virtual_addresses.ts";
+
+const httpInspector = create(ListenerFilterSchema, {
+  name: "envoy.filters.listener.http_inspector",
+  configType: { case: "typedConfig", value: packAny(HttpInspectorSchema, create(HttpInspectorSchema)) },
+});
+
+/** Istio waits for ever; here whoever waits for the server to speak first is served as TCP after this, milliseconds. */
+const PROTOCOL_DETECTION_TIMEOUT = 5000;
 
 export interface VirtualListenerOptions {
   /** Range of IPv4 addresses, `127.64.0.0/16`. */
@@ -91,7 +102,7 @@ function listenerOf(
       name,
       address: socketAddress(address, port.number),
       trafficDirection: TrafficDirection.OUTBOUND,
-      filterChains: [{ filters: [filterOf(service, port, settings)] }],
+      ...chainsOf(service, port, settings),
       // By this the agent knows which name leads to the address.
       metadata: { filterMetadata: { istio: { services: [{ host: hostname, name: short, namespace }] } } },
     });
@@ -100,9 +111,16 @@ function listenerOf(
   return listener;
 }
 
-function filterOf({ hostname }: Service, { number, protocol }: ServicePort, settings: ProxySettings): Filter {
-  // Where nobody says what a port speaks it is taken as it comes: an HTTP codec would break every other protocol.
-  return isHttp(protocol) && protocol !== "UNSPECIFIED"
-    ? outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, settings)
-    : tcpProxy(clusterName("outbound", number, "", hostname), settings);
+/** Where nobody says what a port speaks, each connection does by how it begins: as istiod compiles such ports. */
+function chainsOf({ hostname }: Service, { number, protocol }: ServicePort, settings: ProxySettings) {
+  const tcp = () => tcpProxy(clusterName("outbound", number, "", hostname), settings);
+  const http = () => outboundHttp(HTTP_PROXY_ROUTES, HTTP_PROXY_ROUTES, settings);
+  if (protocol !== "UNSPECIFIED") return { filterChains: [{ filters: [isHttp(protocol) ? http() : tcp()] }] };
+  const filterChainMatch = { transportProtocol: "raw_buffer", applicationProtocols: ["http/1.0", "http/1.1", "h2c"] };
+  return {
+    listenerFilters: [tlsInspector, httpInspector],
+    listenerFiltersTimeout: durationFromMs(settings.protocolDetectionTimeout ?? PROTOCOL_DETECTION_TIMEOUT),
+    continueOnListenerFiltersTimeout: true,
+    filterChains: [{ name: "http", filterChainMatch, filters: [http()] }, { name: "tcp", filters: [tcp()] }],
+  };
 }

@@ -48,10 +48,18 @@ Deno.test("every port has a listener, HTTP ports with the routes of the proxy po
   deepStrictEqual(metadata.filterMetadata.istio.services[0].host, a.hostname);
 });
 
-Deno.test("a port whose protocol nobody says is opaque on its address", () => {
+Deno.test("a port of unsaid protocol is HTTP or TCP by how each connection begins", () => {
   const a = service("a", { ports: [{ ...tcp, protocol: "UNSPECIFIED" }], addresses: ["127.64.0.1"] });
   const { filterChains } = json(ListenerSchema, compiled([a]).listeners.get("127.64.0.1_5432"));
-  deepStrictEqual(filterChains[0].filters[0].name, "envoy.filters.network.tcp_proxy");
+  // deno-lint-ignore no-explicit-any -- JSON of xDS
+  deepStrictEqual(filterChains.map((chain: any) => [chain.name, chain.filterChainMatch, chain.filters[0].name]), [
+    [
+      "http",
+      { transportProtocol: "raw_buffer", applicationProtocols: ["http/1.0", "http/1.1", "h2c"] },
+      "envoy.filters.network.http_connection_manager",
+    ],
+    ["tcp", undefined, "envoy.filters.network.tcp_proxy"],
+  ]);
 });
 
 Deno.test("a service without an address of the range gets one", () => {

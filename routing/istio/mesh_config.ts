@@ -41,6 +41,7 @@ interface InForce extends Providers {
   defaultVirtualServiceExportTo?: string[];
   defaultDestinationRuleExportTo?: string[];
   dnsRefreshRate?: string;
+  protocolDetectionTimeout?: string;
   accessLogFile?: string;
   accessLogEncoding?: "TEXT" | "JSON";
   accessLogFormat?: string;
@@ -73,7 +74,6 @@ const notInForce = [
   "ingressService",
   "meshMTLS",
   "outboundClusterStatName",
-  "protocolDetectionTimeout",
   "proxyHttpPort",
   "proxyInboundListenPort",
   "proxyListenPort",
@@ -132,6 +132,7 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   defaultVirtualServiceExportTo: exportTo,
   defaultDestinationRuleExportTo: exportTo,
   dnsRefreshRate: duration(),
+  protocolDetectionTimeout: duration(),
   accessLogFile: string(logPath),
   accessLogEncoding: enumeration("TEXT", "JSON"),
   accessLogFormat: text(),
@@ -186,6 +187,7 @@ function settingsOf(config: InForce): MeshSettings {
     connectTimeout: connectTimeout === undefined ? defaultMeshSettings.connectTimeout : parseDuration(connectTimeout),
     ...defaultExportTo(config),
     ...(config.dnsRefreshRate === undefined ? {} : { dnsRefreshRate: parseDuration(config.dnsRefreshRate) }),
+    ...detectionTimeout(config),
     accessLogFile: config.accessLogFile ?? defaultMeshSettings.accessLogFile,
     accessLogEncoding: config.accessLogEncoding ?? defaultMeshSettings.accessLogEncoding,
     accessLogFormat: config.accessLogFormat ?? defaultMeshSettings.accessLogFormat,
@@ -208,4 +210,10 @@ function defaultExportTo(config: InForce): Pick<MeshSettings, "defaultExportTo">
       : { destinationRules: config.defaultDestinationRuleExportTo }),
   };
   return Object.keys(defaults).length === 0 ? {} : { defaultExportTo: defaults };
+}
+
+/** Istio's `0s`, its default, is to wait for ever; here it is as if nothing were said. */
+function detectionTimeout({ protocolDetectionTimeout }: InForce): Pick<MeshSettings, "protocolDetectionTimeout"> {
+  const timeout = protocolDetectionTimeout === undefined ? 0 : parseDuration(protocolDetectionTimeout);
+  return timeout === 0 ? {} : { protocolDetectionTimeout: timeout };
 }

@@ -14,9 +14,9 @@ import type {
   RouteActionConfig,
   RouteConfig,
   RouteEntryConfig,
-  ThreadLimits,
   WorkloadLabels,
 } from "../../agent/config/model.ts";
+import type { ThreadLimits } from "../../agent/config/thread_limits.ts";
 import { DataThreads } from "../../agent/supervisor/data_threads.ts";
 
 export const noWorkload: WorkloadLabels = {

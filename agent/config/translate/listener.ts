@@ -87,6 +87,10 @@ export function translateListener(resource: Listener): TranslatedListener {
       direction: direction(resource.trafficDirection),
       ...(service === "" ? {} : { service }),
       ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+      ...(resource.listenerFilters.some(({ configType: { value } }) => holds(value, HttpInspectorSchema))
+        ? { inspectsHttp: true }
+        : {}),
+      ...detection(resource, place),
       ...handshakeTimeout(resource, chainsPlace),
       filterChains: chains.map(({ chain }) => chain),
       accessLog: chains[0].accessLog,
@@ -105,6 +109,13 @@ function handshakeTimeout(resource: Listener, place: Place): Pick<ListenerConfig
   ).filter((timeout) => timeout > 0);
   place.require(new Set(timeouts).size <= 1, "want the same transport_socket_connect_timeout in all that have one");
   return timeouts.length === 0 ? {} : { handshakeTimeout: timeouts[0] };
+}
+
+/** Envoy's default is 15 s; without any limit nobody waits for ever here either. */
+function detection(resource: Listener, place: Place): Pick<ListenerConfig, "detection"> {
+  const continues = resource.continueOnListenerFiltersTimeout;
+  const timeout = milliseconds(resource.listenerFiltersTimeout, 0, place.field("listener_filters_timeout")) || 15_000;
+  return resource.listenerFiltersTimeout === undefined && !continues ? {} : { detection: { timeout, continues } };
 }
 
 function listenerFilters(filters: ListenerFilter[], place: Place): ListenerConfig["proxyProtocol"] {

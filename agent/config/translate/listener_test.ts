@@ -34,6 +34,7 @@ Deno.test("translates a listener with a chain for mutual TLS and one for plainte
     address: "127.0.1.1",
     port: 15006,
     direction: "inbound",
+    inspectsHttp: true,
     filterChains: [],
     accessLog: [{ path: "/dev/stdout", format: null, json: { method: "%REQ(:METHOD)%" } }],
   });

@@ -25,7 +25,8 @@ const informs = "only informs";
 export const listenerFields = [
   message(
     ListenerSchema,
-    "name address filter_chains listener_filters traffic_direction bind_to_port enable_reuse_port metadata",
+    `name address filter_chains listener_filters listener_filters_timeout continue_on_listener_filters_timeout
+     traffic_direction bind_to_port enable_reuse_port metadata`,
     {
       stat_prefix: "names statistics that skiff does not keep",
     },
