@@ -35,7 +35,8 @@ Deno.test("of two workloads the one that a Sidecar selects gets what it names, t
 
   await t.step("with one, what it does not name is neither reached nor known", async () => {
     bookinfo.mesh.apply(sidecar(
-      `{ workloadSelector: { labels: { app: productpage } }, egress: [{ hosts: ["./details.default.svc.cluster.local"] }] }`,
+      `{ workloadSelector: { labels: { app: productpage } }, egress: [{ hosts: ["./details.default.svc.cluster.local"] }],
+         outboundTrafficPolicy: { mode: REGISTRY_ONLY } }`,
     ));
     await until("ratings is gone", async () => (await scoped.get(ratings)).status === 502, { timeout });
     await until("the agent knows nothing of it", async () => await told("vm-1", "productpage") === 0, { timeout });
@@ -51,7 +52,7 @@ Deno.test("of two workloads the one that a Sidecar selects gets what it names, t
     ));
     const outside = "http://outside.example.com/details/0";
     await until("the proxy answers", async () => (await scoped.get(outside)).status === 200, { timeout });
-    assert.equal((await other.get(outside)).status, 502);
+    assert.notEqual((await other.get(outside)).status, 200);
     assert.equal((await scoped.get(ratings)).status, 200);
   });
 
