@@ -8,6 +8,10 @@ export interface Case {
   http?: string;
   resources?: string;
   requests: CaseRequest[];
+  /** What each side's requests bring to an application beside the answers. */
+  arrives?: { app: "skiff" | "envoy"; path: string };
+  /** Of so many requests of each side, the part that one application answers: five standard deviations either way. */
+  share?: { app: "skiff" | "envoy"; of: number; least: number; most: number };
 }
 
 export interface CaseRequest {
@@ -146,6 +150,15 @@ export const cases: Case[] = [
     requests: [{ times: 5, expect: { status: 200, app: "skiff" } }],
   },
   {
+    name: "split",
+    http: `
+- route:
+  - { destination: { host: reviews, subset: skiff, port: { number: 9080 } }, weight: 75 }
+  - { destination: { host: reviews, subset: envoy, port: { number: 9080 } }, weight: 25 }`,
+    requests: [],
+    share: { app: "skiff", of: 160, least: 0.6, most: 0.88 },
+  },
+  {
     name: "rewrite",
     http: `
 - { match: [ { uri: { prefix: /old } } ], rewrite: { uri: /new, authority: other.test }, ${to("envoy")} }
@@ -219,6 +232,7 @@ export const cases: Case[] = [
     requests: [
       { path: "/slow/900", expect: { status: 504, flags: "UT", body: "upstream request timeout" } },
       { path: "/slow/1", expect: { status: 200 } },
+      { path: "/try", expect: { status: 504, flags: "URX,UT", body: "upstream request timeout" } },
     ],
   },
   {
@@ -228,6 +242,7 @@ export const cases: Case[] = [
       to("skiff")
     } }`,
     requests: [{ path: "/mirrored", expect: { status: 200, app: "skiff" } }],
+    arrives: { app: "envoy", path: "/mirrored" },
   },
   {
     name: "cors",

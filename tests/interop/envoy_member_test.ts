@@ -1,5 +1,5 @@
 /** The control plane drives a stock Envoy: it does what skiff's agent does under the same rules, and each serves the other. */
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { type Case, type CaseRequest, cases, sharedRules } from "./cases.ts";
 import { MixedMesh, type Side, sides } from "./mixed_mesh.ts";
 import { stockEnvoy } from "../../scripts/stock_envoy.ts";
@@ -66,6 +66,17 @@ function judge(answer: Answer, { expect }: CaseRequest, side: Side): void {
   }
 }
 
+async function judgeShare(mesh: MixedMesh, each: Case, { app, of, least, most }: NonNullable<Case["share"]>) {
+  for (const side of sides) {
+    let count = 0;
+    for (let i = 0; i < of; i++) {
+      const { seen } = await ask(mesh, side, each, { expect: { status: 200 } });
+      if (seen?.app === app) count++;
+    }
+    ok(count >= least * of && count <= most * of, `${side} sends ${count} of ${of} to ${app}`);
+  }
+}
+
 Deno.test({
   name: "a stock Envoy is a member of the mesh",
   ignore: envoy === null,
@@ -88,6 +99,11 @@ Deno.test({
           }
         }
         for (const side of sides) deepEqual(await mesh.logged(side, each.name, made), flags, `access log of ${side}`);
+        if (each.arrives !== undefined) {
+          const { app, path } = each.arrives;
+          await until("what both have mirrored arrives", () => mesh.applications[app].asked.get(path) === sides.length);
+        }
+        if (each.share !== undefined) await judgeShare(mesh, each, each.share);
       });
     }
     await t.step("a host outside the mesh: both reach it", async () => {
