@@ -122,8 +122,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "a stock Envoy that speaks state of the world follows the mesh, and each side knows the other by its certificate",
+  name: "a stock Envoy that speaks state of the world: TCP, identities, STRICT and changed rules hold as with an agent",
   ignore: envoy === null,
   async fn() {
     await using mesh = await MixedMesh.start({ envoy: envoy!, rules: sharedRules, protocol: "state-of-the-world" });
@@ -131,10 +130,42 @@ Deno.test({
       const response = await mesh.request(from, "http://reviews:9080/", { headers: { "x-to": to } });
       return await response.json();
     };
+    for (const side of sides) {
+      const listeners = await (await fetch(`${mesh.mesh.api}/api/v1/proxies/${side}/config/listeners`)).json();
+      const range = side === "skiff" ? "127.66." : "127.67.";
+      const { name } = listeners.find((each: { name: string }) =>
+        each.name.startsWith(range) && /_9000$/.test(each.name)
+      );
+      using connection = await Deno.connect({ hostname: name.split("_")[0], port: 9000 });
+      const reader = connection.readable.pipeThrough(new TextDecoderStream()).getReader();
+      match((await reader.read()).value ?? "", /^(skiff|envoy)\n$/);
+      await connection.write(new TextEncoder().encode("ping"));
+      equal((await reader.read()).value, "ping", `TCP through ${side}`);
+      await reader.cancel();
+    }
     for (const [from, to] of [["skiff", "envoy"], ["envoy", "skiff"]] as const) {
       const { app, headers } = await reach(from, to);
       equal(app, to);
       match(headers["x-forwarded-client-cert"], new RegExp(`URI=spiffe://cluster.local/ns/default/sa/${from}$`));
+    }
+    for (const side of sides) {
+      const plaintext = await fetch(`http://${mesh.address(side)}:9080/`);
+      equal((await plaintext.json()).app, side, "while mutual TLS is no must");
+    }
+    mesh.mesh.apply(`${sharedRules}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default, namespace: default }
+spec: { mtls: { mode: STRICT } }
+`);
+    for (const side of sides) {
+      const url = `http://${mesh.address(side)}:9080/`;
+      await until(`plaintext is refused by ${side} once mutual TLS is a must`, async () => {
+        const refused = await fetch(url).then((response) => response.body?.cancel(), () => "refused");
+        return refused === "refused";
+      });
+      for (const to of sides) equal((await reach(side, to)).app, to);
     }
     mesh.mesh.apply(`apiVersion: networking.istio.io/v1
 kind: VirtualService
