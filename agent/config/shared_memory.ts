@@ -74,7 +74,9 @@ export const AgentSlot = {
   /** Totals: connections over the limit, requests and TCP connections turned away for the sake of memory. */
   refusedConnections: 1,
   refusedWork: 2,
-  length: 3,
+  /** PRIORITY frames, which nothing follows from. */
+  priorityFrames: 3,
+  length: 4,
 } as const;
 
 /** Behind the place where what has no place of its own yet counts. */

@@ -23,6 +23,7 @@ const agentTotals = {
   downstream_cx_active: AgentSlot.connections,
   downstream_cx_overflow: AgentSlot.refusedConnections,
   overload_refused: AgentSlot.refusedWork,
+  http2_priority_frames: AgentSlot.priorityFrames,
 } as const;
 
 /** `/clusters`: per workload, cluster and endpoint, lines of `CLUSTER::…::NAME::VALUE`. */

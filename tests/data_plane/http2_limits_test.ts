@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { statsText } from "../../agent/supervisor/cluster_stats.ts";
 import { ClusterSlot } from "../../agent/config/shared_memory.ts";
 import { ErrorCode, FrameFlag, FrameType, Limit, Setting } from "../../agent/decode/http2/protocol.ts";
 import type { Field } from "../conformance/hpack/header_lists.ts";
@@ -194,6 +195,16 @@ Deno.test("table sizes may change twice in a block and no more", async () => {
   const storm = Uint8Array.from([...new Array(1000).fill(0x20), ...block(request("/"))]);
   await scene.attacker.send(frame(FrameType.headers, endHeaders | endStream, 3, storm));
   await scene.ends(ErrorCode.compressionError);
+});
+
+Deno.test("PRIORITY frames are ignored, however many, and counted", async () => {
+  await using scene = await Scene.start();
+  const priority = frame(FrameType.priority, 0, 1, joined([words(3), Uint8Array.of(0)]));
+  for (let round = 0; round < 10; round++) await scene.attacker.send(repeated(1000, () => priority));
+  await scene.attacker.send(headers(1, request("/"), true));
+  assert.equal((await scene.attacker.message(1).end()).status, 200);
+  assert.match(statsText(scene.proxy.threads), /^agent\.http2_priority_frames: 10000$/m);
+  await scene.stillServes();
 });
 
 const unread: [name: string, flood: (index: number) => Uint8Array][] = [

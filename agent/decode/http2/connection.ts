@@ -2,6 +2,7 @@
  * An HTTP/2 connection (RFC 9113), the part that is the same for both sides: frames, settings, header blocks, flow
  * control, limits. Sides extend it with what a new stream is.
  */
+import { AgentSlot, agentSlot } from "../../config/shared_memory.ts";
 import { END_OF_STREAM, FAILED, WOULD_BLOCK } from "../../sys/socket.ts";
 import type { TlsSession } from "../../sys/tls_session.ts";
 import { ByteQueue } from "../../worker/buffers.ts";
@@ -304,6 +305,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
     if (id === 0) return this.connectionError(ErrorCode.protocolError);
     if (end - start !== 5) return this.resetUnknown(id, ErrorCode.frameSizeError);
     if (unsigned31(bytes, start) === id) this.resetUnknown(id, ErrorCode.protocolError);
+    Atomics.add(this.thread.shared, agentSlot + AgentSlot.priorityFrames, 1);
   }
 
   #onReset(bytes: Uint8Array, id: number, start: number, end: number): void {
