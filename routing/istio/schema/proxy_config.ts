@@ -1,6 +1,6 @@
 /** ProxyConfig, by the rules of Istio's resource definition. What speaks of containers has no meaning on a machine. */
 import { map, message } from "../../yaml/collections.ts";
-import { enumeration, integer, nonEmpty, type Schema, text } from "../../yaml/schema.ts";
+import { integer, nonEmpty, type Schema, string, text } from "../../yaml/schema.ts";
 import type { ProxyConfigSpec } from "../telemetry_types.ts";
 import { workloadSelector } from "./security/policy_target.ts";
 
@@ -11,7 +11,7 @@ export const proxyConfig: Schema<ProxyConfigSpec> = message<ProxyConfigSpec>({
     text((value) => value.length <= 2048 ? undefined : "have at most 2048 characters"),
     nonEmpty,
   ),
-  image: message<NonNullable<ProxyConfigSpec["image"]>>({ imageType: enumeration("default", "debug", "distroless") }),
+  image: message<NonNullable<ProxyConfigSpec["image"]>>({ imageType: string() }),
 }, (_, cursor) => {
   const reasons = {
     concurrency: "agents are told by --workers how many threads they run",
