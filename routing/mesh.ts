@@ -6,7 +6,14 @@
 import type { AuthorizationPolicy, PeerAuthentication, RequestAuthentication } from "./istio/security_types.ts";
 import type { Sidecar } from "./istio/sidecar_types.ts";
 import type { Telemetry } from "./istio/telemetry_types.ts";
-import type { DestinationRule, Gateway, LocalityLbSetting, VirtualService } from "./istio/types.ts";
+import type {
+  DestinationRule,
+  Gateway,
+  HTTPRetry,
+  LocalityLbSetting,
+  TcpKeepalive,
+  VirtualService,
+} from "./istio/types.ts";
 
 /** Protocols as Istio names them, after protocol selection by port name and `appProtocol`. */
 export type Protocol = "HTTP" | "HTTP2" | "GRPC" | "HTTPS" | "TLS" | "TCP" | "MONGO" | "UNSPECIFIED";
@@ -23,6 +30,10 @@ export interface MeshSettings {
   outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** Milliseconds; Istio's default is 10 s. */
   connectTimeout: number;
+  /** Of connections to endpoints, where no rule says otherwise; absent: none is sent. */
+  tcpKeepalive?: TcpKeepalive;
+  /** Where routes say nothing of retries; absent: Istio's own default. */
+  defaultRetries?: HTTPRetry;
   /** Milliseconds after which proxies resolve a name anew whose records do not say; absent: 60 s, Istio's default. */
   dnsRefreshRate?: number;
   /** Milliseconds in which the first bytes of a connection must tell what it speaks; absent: 5 s. */

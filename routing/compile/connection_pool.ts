@@ -53,18 +53,18 @@ export function httpVersion(
 /**
  * Fields of a cluster that follow from the pool settings. As in Istio, a limit of 0 means none was set.
  *
- * @param connectTimeout the mesh's own, in milliseconds, where the settings name none
+ * @param mesh what holds where the policy says nothing
  */
 export function connectionPoolFields(
   { connectionPool: settings, outlierDetection, retryBudget }: EffectivePolicy,
-  connectTimeout: number,
+  mesh: Pick<MeshSettings, "connectTimeout" | "tcpKeepalive">,
   protocol: UpstreamProtocol,
 ) {
   const { tcp, http } = settings ?? {};
-  const keepalive = tcp?.tcpKeepalive;
+  const keepalive = tcp?.tcpKeepalive ?? mesh.tcpKeepalive;
   return {
     connectTimeout: durationFromMs(
-      tcp?.connectTimeout === undefined ? connectTimeout : parseDuration(tcp.connectTimeout),
+      tcp?.connectTimeout === undefined ? mesh.connectTimeout : parseDuration(tcp.connectTimeout),
     ),
     circuitBreakers: {
       thresholds: [{

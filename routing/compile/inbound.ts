@@ -191,7 +191,7 @@ function inboundCluster(mesh: Mesh, node: WorkloadNode, port: IngressPort, hostn
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-    ...connectionPoolFields({ connectionPool }, mesh.settings.connectTimeout, { version }),
+    ...connectionPoolFields({ connectionPool }, mesh.settings, { version }),
     loadAssignment: {
       clusterName: name,
       endpoints: [{

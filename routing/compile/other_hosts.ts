@@ -53,7 +53,7 @@ const clusters = new WeakMap<MeshSettings, readonly Cluster[]>();
 export function otherHostsClusters(settings: MeshSettings): readonly Cluster[] {
   let known = clusters.get(settings);
   if (known === undefined) {
-    const fields = connectionPoolFields({}, settings.connectTimeout, { version: "HTTP/1.1" });
+    const fields = connectionPoolFields({}, settings, { version: "HTTP/1.1" });
     known = [
       create(ClusterSchema, { name: PASSTHROUGH_CLUSTER, ...fields, ...dynamicDiscovery(settings, false) }),
       create(ClusterSchema, {

@@ -52,6 +52,7 @@ export function outboundClusters(service: Service, rules: RuleSet, settings: Mes
   if (bySettings === undefined) byRules.set(rules, bySettings = new Map());
   const key = JSON.stringify([
     settings.connectTimeout,
+    settings.tcpKeepalive,
     settings.trustDomain,
     settings.localityLbSetting,
     settings.dnsRefreshRate,
@@ -94,7 +95,7 @@ function compileCluster(name: string, input: ClusterInput): Cluster {
     name,
     ...loadBalancing(policy.loadBalancer),
     ...discovery(name, input, policy),
-    ...connectionPoolFields(policy, settings.connectTimeout, {
+    ...connectionPoolFields(policy, settings, {
       version,
       ...namesByAuthority(policy.tls, port.protocol),
     }),

@@ -1,7 +1,7 @@
 /** Where a route sends a request, and how: clusters by weight, rewriting, timeout, retries. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { ConsistentHash, Destination, HTTPRoute, HTTPRouteDestination } from "../istio/types.ts";
+import type { ConsistentHash, Destination, HTTPRetry, HTTPRoute, HTTPRouteDestination } from "../istio/types.ts";
 import { parseDuration } from "../istio/duration.ts";
 import { type RouteAction, RouteActionSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { hashPolicy } from "./consistent_hash.ts";
@@ -24,18 +24,28 @@ export interface CompiledAction {
   headers: HeaderFields;
 }
 
-/** The action of a route that goes to one cluster under no rule, with Istio's defaults: no timeout, two retries. */
-export function defaultRouteAction(cluster: ResolvedCluster): RouteAction {
+/**
+ * The action of a route that goes to one cluster under no rule: without a timeout, and with the mesh's retries or
+ * Istio's default of two.
+ */
+export function defaultRouteAction(cluster: ResolvedCluster, retries: HTTPRetry | undefined): RouteAction {
   return create(RouteActionSchema, {
     clusterSpecifier: { case: "cluster", value: cluster.name },
     hashPolicy: hashPolicies([cluster]),
     timeout: durationFromMs(0),
-    retryPolicy: retryPolicy(undefined),
+    retryPolicy: retryPolicy(retries),
   });
 }
 
-/** The action of a rule's route with destinations. */
-export function routeAction(route: HTTPRoute, resolve: ResolveCluster): CompiledAction {
+/**
+ * The action of a rule's route with destinations.
+ * @param retries the mesh's, for a route that says nothing of them
+ */
+export function routeAction(
+  route: HTTPRoute,
+  resolve: ResolveCluster,
+  retries: HTTPRetry | undefined,
+): CompiledAction {
   const all = route.route ?? [];
   // A weight of 0 among several destinations means none of the requests.
   const destinations = all.flatMap((destination, index) =>
@@ -54,7 +64,7 @@ export function routeAction(route: HTTPRoute, resolve: ResolveCluster): Compiled
     hashPolicy: hashPolicies(destinations.map(({ cluster }) => cluster)),
     requestMirrorPolicies: mirrorPolicies(route, resolve),
     timeout: durationFromMs(route.timeout === undefined ? 0 : parseDuration(route.timeout)),
-    retryPolicy: retryPolicy(route.retries),
+    retryPolicy: retryPolicy(route.retries ?? retries),
     // Envoy replaces what matched: of a prefix the prefix, of an exact path or a regex the whole path.
     prefixRewrite: route.rewrite?.uri ?? "",
     regexRewrite: regexRewrite(route),

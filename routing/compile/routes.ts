@@ -1,7 +1,7 @@
 /** The HTTP routes of a VirtualService for one client and one port. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { HTTPMatchRequest, HTTPRoute, VirtualService } from "../istio/types.ts";
+import type { HTTPMatchRequest, HTTPRetry, HTTPRoute, VirtualService } from "../istio/types.ts";
 import { type Route, RouteSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { CorsPolicySchema } from "../xds/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import { HTTPFaultSchema } from "../xds/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts";
@@ -24,16 +24,18 @@ export interface RouteContext {
   /** Port of the virtual host: what `match.port` is held against. */
   port: number;
   resolve: ResolveCluster;
+  /** The mesh's, for routes that say nothing of them; without, Istio's default. */
+  defaultRetries: HTTPRetry | undefined;
   /** Takes a warning about a field of the VirtualService. */
   warn: (field: string, message: string) => void;
 }
 
 /** The one route of a host that no rule names. */
-export function defaultRoute(cluster: ResolvedCluster): Route {
+export function defaultRoute(cluster: ResolvedCluster, retries: HTTPRetry | undefined): Route {
   return create(RouteSchema, {
     name: "default",
     match: routeMatch(undefined),
-    action: { case: "route", value: defaultRouteAction(cluster) },
+    action: { case: "route", value: defaultRouteAction(cluster, retries) },
   });
 }
 
@@ -153,6 +155,7 @@ function compileAction(
   const { action, headers } = routeAction(
     route,
     (destination, field) => context.resolve(destination, `${path}.${field}.destination`),
+    context.defaultRetries,
   );
   return { action: { case: "route", value: action }, headers };
 }

@@ -107,7 +107,9 @@ export class VirtualHostCompiler {
     const { settings } = this.#index.mesh;
     const domains = serviceDomains(service, port.number, this.#client.namespace, settings.domain, bare);
     const cluster = compilation.clusterOf(service, port.number);
-    const routes = isHttp(port.protocol) ? compilation.routes(candidates, port.number) ?? [defaultRoute(cluster)] : [];
+    const routes = isHttp(port.protocol)
+      ? compilation.routes(candidates, port.number) ?? [defaultRoute(cluster, settings.defaultRetries)]
+      : [];
     routes.push(connectRoute(cluster.name));
     return { virtualHost: virtualHost(`${service.hostname}:${port.number}`, domains, routes), domains };
   }
@@ -171,6 +173,7 @@ class Compilation {
         gateway: this.#gateway,
         port,
         resolve: (destination, field) => this.#resolve(destination, namespace, port, field, warn),
+        defaultRetries: this.#index.mesh.settings.defaultRetries,
         warn,
       });
       if (routes.length > 0) return routes;

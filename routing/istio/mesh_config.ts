@@ -15,9 +15,11 @@ import {
   type Providers,
   providerSettings,
 } from "./extension_providers.ts";
+import { tcpKeepalive } from "./schema/connection_pool.ts";
+import { retry } from "./schema/http_actions.ts";
 import { localityLbSetting } from "./schema/load_balancer.ts";
 import { dnsLabel, exportTo } from "./schema/names.ts";
-import type { LocalityLbSetting } from "./types.ts";
+import type { HTTPRetry, LocalityLbSetting, TcpKeepalive } from "./types.ts";
 
 /** Istio's defaults (DefaultMeshConfig in its source). */
 export const defaultMeshSettings: Readonly<MeshSettings> = {
@@ -37,6 +39,8 @@ interface InForce extends Providers {
   rootNamespace?: string;
   outboundTrafficPolicy?: { mode?: "ALLOW_ANY" | "REGISTRY_ONLY" | "ALLOW_ANY_DYNAMIC_DNS" };
   connectTimeout?: string;
+  tcpKeepalive?: TcpKeepalive;
+  defaultHttpRetryPolicy?: HTTPRetry;
   defaultServiceExportTo?: string[];
   defaultVirtualServiceExportTo?: string[];
   defaultDestinationRuleExportTo?: string[];
@@ -56,7 +60,6 @@ const notInForce = [
   "ca",
   "caCertificates",
   "configSources",
-  "defaultHttpRetryPolicy",
   "defaultInboundHttpRetryPolicy",
   "defaultTrafficPolicy",
   "disableEnvoyListenerLog",
@@ -80,7 +83,6 @@ const notInForce = [
   "serviceEntryVisibility",
   "serviceScopeConfigs",
   "serviceSettings",
-  "tcpKeepalive",
   "tlsDefaults",
   "verifyCertificateAtClient",
   "zoneAwareLbSetting",
@@ -128,6 +130,8 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
     mode: enumeration("ALLOW_ANY", "REGISTRY_ONLY", "ALLOW_ANY_DYNAMIC_DNS"),
   }),
   connectTimeout: duration(),
+  tcpKeepalive,
+  defaultHttpRetryPolicy: retry,
   defaultServiceExportTo: exportTo,
   defaultVirtualServiceExportTo: exportTo,
   defaultDestinationRuleExportTo: exportTo,
@@ -185,6 +189,8 @@ function settingsOf(config: InForce): MeshSettings {
     // ALLOW_ANY goes by names here as ALLOW_ANY_DYNAMIC_DNS does: a proxy port knows no other destination.
     outboundTrafficPolicy: outboundTrafficPolicy?.mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     connectTimeout: connectTimeout === undefined ? defaultMeshSettings.connectTimeout : parseDuration(connectTimeout),
+    ...(config.tcpKeepalive === undefined ? {} : { tcpKeepalive: config.tcpKeepalive }),
+    ...(config.defaultHttpRetryPolicy === undefined ? {} : { defaultRetries: config.defaultHttpRetryPolicy }),
     ...defaultExportTo(config),
     ...(config.dnsRefreshRate === undefined ? {} : { dnsRefreshRate: parseDuration(config.dnsRefreshRate) }),
     ...detectionTimeout(config),

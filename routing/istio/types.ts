@@ -261,11 +261,17 @@ export interface LocalityLbSetting {
   enabled?: boolean;
 }
 
+export interface TcpKeepalive {
+  probes?: number;
+  time?: string;
+  interval?: string;
+}
+
 export interface ConnectionPoolSettings {
   tcp?: {
     maxConnections?: number;
     connectTimeout?: string;
-    tcpKeepalive?: { probes?: number; time?: string; interval?: string };
+    tcpKeepalive?: TcpKeepalive;
     maxConnectionDuration?: string;
     idleTimeout?: string;
   };
