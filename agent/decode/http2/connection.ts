@@ -149,6 +149,7 @@ export abstract class Http2Connection<S extends Http2Stream> extends Connection 
       if (kept > 0) this.thread.input.bytes.set(this.#partial.bytes.subarray(this.#partial.start, this.#partial.end));
       const count = this.read(kept);
       if (count === WOULD_BLOCK) return;
+      if (count === END_OF_STREAM) this.flush(); // who has said all may still read what has been put off for it
       if (count === END_OF_STREAM || count === FAILED) return this.fail();
       this.#partial.clear();
       this.#consume(kept + count);
