@@ -126,7 +126,7 @@ metadata: { name: backend, namespace: default }
 spec: { hosts: [backend], http: [{ route: [{ destination: { host: backend } }], ${route} }] }
 `];
     const yaml = [...rules, ...routes].join("---");
-    const { problems } = parseResources("backend.yaml", yaml);
+    const problems = parseResources("backend.yaml", yaml).problems.filter(({ severity }) => severity === "error");
     if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join("; "));
     return resources(yaml);
   }
