@@ -6,13 +6,14 @@ import type { Cursor } from "../yaml/cursor.ts";
 import { isNull, quote } from "../yaml/node.ts";
 
 /** One field, by its place under `spec`. `[]` stands for every item of a list. */
-interface NotInForce {
+export interface NotInForce {
   field: string;
   /** Only these values of it; without it, whatever it says. */
   values?: RegExp;
 }
 
-const notServed = /^(HTTP2|GRPC|GRPC-WEB|HTTP_PROXY|UDP)$/i;
+/** HTTP/2 it speaks; what is gRPC-Web is not translated, and a proxy port takes no datagrams. */
+const notServed = /^(GRPC-WEB|HTTP_PROXY|UDP)$/i;
 const yes = /^(true|yes|on)$/i;
 
 /** Taken as 1.2. */
@@ -96,7 +97,8 @@ const service: NotInForce[] = [
   { field: "ports[].protocol", values: /^(UDP|SCTP)$/ },
 ];
 
-const table: Record<string, NotInForce[]> = {
+/** By kind. docs/istio-api.md says why, entry by entry. */
+export const notInForce: Readonly<Record<string, readonly NotInForce[]>> = {
   VirtualService: virtualService,
   DestinationRule: destinationRule,
   Gateway: gateway,
@@ -114,7 +116,7 @@ function under(prefix: string, entries: NotInForce[]): NotInForce[] {
 
 /** Warns at every place of the spec that says something this version does not act on. */
 export function warnOfWhatIsNotInForce(kind: string, spec: Cursor): void {
-  for (const { field, values } of Object.hasOwn(table, kind) ? table[kind] : []) {
+  for (const { field, values } of Object.hasOwn(notInForce, kind) ? notInForce[kind] : []) {
     const steps = field.replaceAll("[]", ".[]").split(".");
     for (const place of places(spec, steps)) warn(place, values);
   }

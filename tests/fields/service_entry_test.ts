@@ -29,6 +29,11 @@ fieldTests({
       vanishes: `"name":"default","route":{"cluster":"outbound|7070||api.example"`,
     }),
     row(
+      "ports[].protocol",
+      entry({ port: "{ number: 7070, name: web, protocol: GRPC }" }),
+      `"explicitHttpConfig":{"http2ProtocolOptions"`,
+    ),
+    row(
       "ports[].targetPort",
       entry({ port: "{ number: 7070, name: http, protocol: HTTP, targetPort: 7071 }" }),
       `"address":"10.7.7.7","portValue":7071`,
