@@ -55,8 +55,8 @@ interface InForce extends Providers {
   defaultConfig?: { gatewayTopology?: { numTrustedProxies?: number } };
 }
 
-/** Fields of MeshConfig that this version takes and does not act on. */
-const notInForce = [
+/** Fields of MeshConfig that this version takes and does not act on; docs/istio-api.md says why. */
+export const meshFieldsNotInForce = [
   "ca",
   "caCertificates",
   "configSources",
@@ -88,7 +88,7 @@ const notInForce = [
   "zoneAwareLbSetting",
 ] as const;
 
-type MeshConfig = InForce & { [name in (typeof notInForce)[number]]?: unknown };
+type MeshConfig = InForce & { [name in (typeof meshFieldsNotInForce)[number]]?: unknown };
 
 /** A text rule: trust domain of the SPIFFE specification, §2.1. */
 export function trustDomain(value: string): string | undefined {
@@ -146,12 +146,12 @@ export const meshConfig: Schema<MeshConfig> = message<MeshConfig>({
   localityLbSetting,
   h2UpgradePolicy: enumeration("DO_NOT_UPGRADE", "UPGRADE"),
   defaultConfig,
-  ...Object.fromEntries(notInForce.map((name) => [name, anything])) as {
-    [name in (typeof notInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
+  ...Object.fromEntries(meshFieldsNotInForce.map((name) => [name, anything])) as {
+    [name in (typeof meshFieldsNotInForce)[number]]-?: Schema<Exclude<unknown, undefined>>;
   },
 }, (config, cursor) => {
   checkProviders(config, cursor);
-  for (const name of notInForce) {
+  for (const name of meshFieldsNotInForce) {
     // Mutual TLS between workloads is always on: saying so is no promise unkept.
     if (!cursor.has(name) || (name === "enableAutoMtls" && config.enableAutoMtls === true)) continue;
     notYet(cursor, name);
