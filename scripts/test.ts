@@ -14,13 +14,20 @@ interface Part {
   count: (output: string) => Count;
 }
 
+/** Property tests run with one seed, the same in every run; `deno task fuzz` tries others. */
+const seeded = "--preload=scripts/fuzz/seed.ts";
+
 const parts: Part[] = [
   { name: "checks", args: ["run", "-A", "scripts/check.ts"], count: countOkLines },
   // Types have been checked by then. (Named test.ts, this file would be taken for a test itself.)
-  { name: "unit tests", args: ["test", "-A", "--no-check", "--ignore=tests,scripts/test.ts"], count: countTests },
+  {
+    name: "unit tests",
+    args: ["test", "-A", "--no-check", seeded, "--ignore=tests,scripts/test.ts"],
+    count: countTests,
+  },
   ...folders("tests").map((folder) => ({
     name: folder,
-    args: ["test", "-A", "--no-check", `${folder}/`],
+    args: ["test", "-A", "--no-check", seeded, `${folder}/`],
     count: countTests,
   })),
   { name: "demo", args: ["run", "-A", "scripts/demo/demo.ts", "--check"], count: countOkLines },

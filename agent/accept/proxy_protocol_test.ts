@@ -91,7 +91,7 @@ Deno.test("random bytes never throw, and every cut of them gives the same answer
     }
     if (typeof whole === "object") assert.ok(whole.length <= bytes.length);
   });
-  fc.assert(property, { numRuns: 500, seed: 7 });
+  fc.assert(property, { numRuns: 500 });
 });
 
 Deno.test("what is sent is what is received", () => {
@@ -111,7 +111,7 @@ Deno.test("what is sent is what is received", () => {
       assert.ok(received.remoteAddress.endsWith(`:${port}`));
     },
   );
-  fc.assert(property, { numRuns: 300, seed: 7 });
+  fc.assert(property, { numRuns: 300 });
   for (const version of ["V1", "V2"] as const) {
     const ownName = parse(proxyHeader(version, null));
     assert.ok(typeof ownName === "object" && ownName.remoteAddress === null);

@@ -49,7 +49,7 @@ Deno.test("blocks mean the same to the hpack package", async (t) => {
   await t.step("lists go both ways", async () => {
     const encoder = new HpackEncoder();
     const decoder = new HpackDecoder();
-    for (const { list, tableSize, huffman, never } of fc.sample(steps, { numRuns: 250, seed: 7541 })) {
+    for (const { list, tableSize, huffman, never } of fc.sample(steps, { numRuns: 250 })) {
       if (tableSize !== null) {
         encoder.setMaximumTableSize(tableSize);
         decoder.setMaximumTableSize(tableSize);
@@ -67,7 +67,7 @@ Deno.test("blocks mean the same to the hpack package", async (t) => {
   });
 
   await t.step("blocks of any bytes are refused by both or read alike", async () => {
-    const samples = fc.sample(noise, { numRuns: 4000, seed: 9113 });
+    const samples = fc.sample(noise, { numRuns: 4000 });
     const answers = await peer.ask(samples.map((block) => ({ decode: toHex(block), fresh: true })));
     let compared = 0;
     samples.forEach((block, index) => {
