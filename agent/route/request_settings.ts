@@ -40,10 +40,12 @@ export class RequestSettings {
     const deadline = fields.known(Known.grpcTimeout);
     if (!internal && !isGrpc && deadline === null) return;
     const expected = internal && respectsExpected ? fields.known(Known.expectedTimeout) : null;
-    if (internal) this.#takeRetry(fields);
+    const retries = internal && this.#takeRetry(fields);
     const asked = internal ? take(fields, timeoutName) : null;
     const perTry = internal ? take(fields, perTryName) : null;
     const timeout = expected ?? asked;
+    // Most callers ask for nothing: nothing is made for them.
+    if (!retries && !isGrpc && deadline === null && timeout === null && perTry === null) return;
     this.timeouts.ofCaller(action.timeouts, {
       isGrpc,
       grpc: deadline === null ? null : parseGrpcTimeout(deadline),
@@ -53,17 +55,20 @@ export class RequestSettings {
     if (this.timeouts.tellsGrpc) fields.drop(Known.grpcTimeout);
   }
 
-  #takeRetry(fields: Fields): void {
+  /** Whether the caller asks for retries. */
+  #takeRetry(fields: Fields): boolean {
     const retryOn = take(fields, retryOnName);
     const retryGrpcOn = take(fields, retryGrpcOnName);
     const maxRetries = take(fields, maxRetriesName);
     const statusCodes = take(fields, statusCodesName);
+    if (retryOn === null && retryGrpcOn === null && maxRetries === null && statusCodes === null) return false;
     const names = [retryOn, retryGrpcOn].filter((text) => text !== null).join();
     this.retry = callersRetryPolicy(this.retry, {
       retryOn: list(names),
       maxRetries: maxRetries === null ? null : parseCount(maxRetries),
       statusCodes: list(statusCodes ?? "").filter((code) => /^\d{3}$/.test(code)).map(Number),
     });
+    return true;
   }
 
   /** Writes what the upstream is told of the time it has, `elapsed` milliseconds after the request was received. */
